@@ -1,0 +1,70 @@
+# Everything runs in .venv, which is built on first use. PYTHON=/path/to/python chooses another interpreter.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet -c constraints.txt
+READY := .venv/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-slow check demo demo-compare demo-fast bench-credit plant-defects docs clean clean-all
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Build the virtual environment .venv
+
+# With a GPU, pip's own torch. Without one, the much smaller CPU build where its index can be reached at once.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer; give it as PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"make: needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}")'
+	@echo "Building .venv (once, a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@if nvidia-smi >/dev/null 2>&1; then \
+	    $(PIP) torch; \
+	else \
+	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
+	fi
+	@$(PIP) --editable '.[train,dev]'
+	@touch $@
+
+test: $(READY) ## Run the tests, but for the slow ones
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+test-slow: $(READY) ## Run the slow tests: real models, several processes
+	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+check: $(READY) ## Style, types, and which module may import which
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
+	@echo "style, types and imports: fine"
+
+demo: $(READY) ## Watch a small language model learn to follow rubrics
+	@$(BIN)/rtt demo $(ARGS)
+
+demo-compare: $(READY) ## The demo beside GRPO-AON, GRPO-CSR and GDPO, with the same budget and seeds
+	@$(BIN)/rtt demo --compare $(ARGS)
+
+demo-fast: $(READY) ## The demo with a tiny model, in two minutes
+	@$(BIN)/rtt demo --fast $(ARGS)
+
+bench-credit: $(READY) ## Time and memory of credit assignment
+	@$(BIN)/python benches/bench_credit.py $(ARGS)
+
+plant-defects: $(READY) ## Put known defects into the code, one at a time; each must turn a test red
+	@$(BIN)/python tools/plant_defects.py $(ARGS)
+
+docs: $(READY) ## Build the documentation into build/site/
+	@$(PIP) --editable '.[docs]'
+	@$(BIN)/mkdocs build --quiet --strict
+
+clean: ## Remove caches and builds
+	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-all: clean ## Remove .venv as well; runs/ and models/ stay
+	@rm -rf .venv
