@@ -1,0 +1,268 @@
+"""Rule names, arguments and descriptions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from benchmark_data import benchmark_file
+from pydantic import ValidationError
+
+from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError
+from rtt.rule_schemas import (
+    NoArguments,
+    RuleArguments,
+    canonical_name,
+    describe,
+    parse_arguments,
+    register_schema,
+    rule_names,
+    validate_arguments,
+)
+
+EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
+    "keywords:existence": (
+        {"keywords": ["robot", "moon"]},
+        'The response contains the keywords "robot" and "moon".',
+    ),
+    "keywords:frequency": (
+        {"keyword": "robot ", "frequency": 2, "relation": "at least"},
+        'The response contains the keyword "robot" at least 2 times.',
+    ),
+    "keywords:forbidden_words": (
+        {"forbidden_words": ["rock", "roll"]},
+        'The response does not contain the words "rock" or "roll".',
+    ),
+    "keywords:letter_frequency": (
+        {"letter": "#", "let_frequency": 4, "let_relation": "at least"},
+        'The character "#" appears at least 4 times in the response.',
+    ),
+    "language:response_language": ({"language": "mr"}, "The whole response is in Marathi."),
+    "length_constraints:number_sentences": (
+        {"num_sentences": 6, "relation": "less than"},
+        "The response has fewer than 6 sentences.",
+    ),
+    "length_constraints:number_paragraphs": (
+        {"num_paragraphs": 1},
+        "The response has exactly 1 paragraph, divided by the markdown divider ***.",
+    ),
+    "length_constraints:number_words": (
+        {"num_words": 300, "relation": "at least"},
+        "The response has at least 300 words.",
+    ),
+    "length_constraints:nth_paragraph_first_word": (
+        {"num_paragraphs": 4, "nth_paragraph": 2, "first_word": "weekend"},
+        "The response has exactly 4 paragraphs with an empty line between paragraphs, and paragraph 2 starts with the "
+        'word "weekend".',
+    ),
+    "detectable_content:number_placeholders": (
+        {"num_placeholders": 3},
+        "The response contains at least 3 placeholders in square brackets, such as [address].",
+    ),
+    "detectable_content:postscript": (
+        {"postscript_marker": "P.P.S"},
+        'The response has a postscript that starts with "P.P.S".',
+    ),
+    "detectable_format:number_bullet_lists": ({"num_bullets": 0}, "The response contains no bullet points."),
+    "detectable_format:constrained_response": (
+        {},
+        'The response is one of the following: "My answer is yes.", "My answer is no." or "My answer is maybe."',
+    ),
+    "detectable_format:number_highlighted_sections": (
+        {"num_highlights": 1},
+        "The response highlights at least 1 section in markdown, such as *highlighted section*.",
+    ),
+    "detectable_format:multiple_sections": (
+        {"section_spliter": "Day", "num_sections": 7},
+        'The response has at least 7 sections, each begun by "Day" and its number, such as "Day 1".',
+    ),
+    "detectable_format:json_format": (
+        {},
+        "The whole response is valid JSON; a markdown code fence around it is allowed.",
+    ),
+    "detectable_format:title": (
+        {},
+        "The response contains a title in double angular brackets, such as <<poem of joy>>.",
+    ),
+    "combination:two_responses": (
+        {},
+        "The response gives exactly two different answers, separated by six asterisks: ******.",
+    ),
+    "combination:repeat_prompt": (
+        {"prompt_to_repeat": "Write a mail."},
+        'The response first repeats the following request word for word: "Write a mail."',
+    ),
+    "startend:end_checker": (
+        {"end_phrase": "That is all."},
+        'The response ends with the exact phrase "That is all.", and nothing follows it.',
+    ),
+    "startend:quotation": ({}, 'The whole response is wrapped in double quotation marks: "...".'),
+    "change_case:capital_word_frequency": (
+        {"capital_frequency": 1, "capital_relation": "at least"},
+        "Words in all capital letters appear at least once in the response.",
+    ),
+    "change_case:english_capital": ({}, "The whole response is in English and in capital letters only."),
+    "change_case:english_lowercase": ({}, "The whole response is in English and in lowercase letters only."),
+    "punctuation:no_comma": ({}, "The response contains no commas."),
+}
+
+
+def test_all_25_rules_of_ifeval_are_known() -> None:
+    assert set(EXAMPLES) <= set(rule_names())
+    assert len(EXAMPLES) == 25
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_rule_reads_in_plain_english(name: str) -> None:
+    arguments, text = EXAMPLES[name]
+    assert describe(name, arguments) == text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_valid_arguments_are_plain_json_and_stay_as_they_are(name: str) -> None:
+    arguments = EXAMPLES[name][0]
+    assert validate_arguments(name, arguments) == arguments
+    assert json.loads(json.dumps(validate_arguments(name, arguments))) == arguments
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_argument_is_required(name: str) -> None:
+    arguments = EXAMPLES[name][0]
+    for left_out in arguments:
+        rest = {key: value for key, value in arguments.items() if key != left_out}
+        with pytest.raises(RuleArgumentsError, match=f"rule '{name}': {left_out}: is missing; expected "):
+            validate_arguments(name, rest)
+
+
+def test_the_family_may_be_named_and_is_dropped() -> None:
+    assert canonical_name("ifeval:keywords:existence") == canonical_name("keywords:existence") == "keywords:existence"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("keywords:existance", "did you mean 'keywords:existence'"),
+        ("ifeval:no_comma", "did you mean 'punctuation:no_comma'"),
+        ("ifeval:ifeval:keywords:existence", "did you mean 'keywords:existence'"),
+        ("count:words", r"see rtt\.rule_schemas\.rule_names\(\)"),
+        ("", r"see rtt\.rule_schemas\.rule_names\(\)"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_close_ones(name: str, hint: str) -> None:
+    with pytest.raises(UnknownRuleError, match=hint):
+        canonical_name(name)
+
+
+def test_nulls_are_dropped_and_whole_floats_become_integers() -> None:
+    came = {"num_words": 300.0, "relation": "at least", "keywords": None, "num_bullets": None}
+    found = validate_arguments("length_constraints:number_words", came)
+    assert found == {"num_words": 300, "relation": "at least"}
+    assert type(found["num_words"]) is int
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "keywords:frequency",
+            {"keyword": "a", "frequency": "three", "relation": "at least"},
+            r"rule 'keywords:frequency': frequency: got 'three' \(str\); expected a whole number",
+        ),
+        (
+            "keywords:frequency",
+            {"keyword": "a", "frequency": True, "relation": "at least"},
+            r"frequency: got True \(bool\); expected a whole number",
+        ),
+        (
+            "keywords:frequency",
+            {"keyword": "a", "frequency": 2.5, "relation": "at least"},
+            r"frequency: got 2\.5 \(float\); expected a whole number",
+        ),
+        (
+            "keywords:frequency",
+            {"keyword": "a", "frequency": 0, "relation": "less than"},
+            r"frequency: got 0 \(int\); expected a whole number of at least 1",
+        ),
+        (
+            "keywords:frequency",
+            {"keyword": "a", "frequency": 1, "relation": "more than"},
+            r"relation: got 'more than' \(str\); expected 'at least' or 'less than'",
+        ),
+        ("keywords:frequency", {"keyword": " ", "frequency": 1, "relation": "at least"}, "text that is not blank"),
+        ("keywords:existence", {"keywords": []}, r"keywords: got \[\] \(list\); expected at least one text"),
+        ("keywords:existence", {"keywords": "robot"}, r"keywords: got 'robot' \(str\); expected a list of texts"),
+        ("keywords:existence", {"keywords": ["a", 1]}, r"keywords\.1: got 1 \(int\); expected text"),
+        ("keywords:existence", {"keyword": ["a"]}, r"keyword: is not an argument of this rule; did you mean 'keywords'"),
+        ("keywords:existence", None, r"got None \(NoneType\) as arguments; expected an object"),
+        (
+            "keywords:letter_frequency",
+            {"letter": "ab", "let_frequency": 1, "let_relation": "at least"},
+            "expected one character that is not a blank",
+        ),
+        ("language:response_language", {"language": "xx"}, r"language: got 'xx' \(str\); expected one of \['af', "),
+        ("language:response_language", {"language": "zh"}, r"expected one of \['zh-tw', 'zh-cn'\]"),
+        (
+            "length_constraints:nth_paragraph_first_word",
+            {"num_paragraphs": 2, "nth_paragraph": 3, "first_word": "a"},
+            "nth_paragraph: got 3; expected at most num_paragraphs, 2",
+        ),
+        ("detectable_format:number_bullet_lists", {"num_bullets": -1}, "expected a whole number of at least 0"),
+        ("punctuation:no_comma", {"commas": 0}, "commas: is not an argument of this rule; expected no arguments"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_in_words(name: str, arguments: Any, message: str) -> None:
+    with pytest.raises(RuleArgumentsError, match=message):
+        validate_arguments(name, arguments)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(RuleArgumentsError, match=r"keyword: is missing.*; frequency: got 'x'"):
+        validate_arguments("keywords:frequency", {"frequency": "x", "relation": "at least"})
+
+
+def test_parsed_arguments_cannot_be_changed() -> None:
+    arguments = parse_arguments("keywords:existence", {"keywords": ["robot"]})
+    with pytest.raises(ValidationError, match="frozen"):
+        arguments.keywords = ()  # type: ignore[attr-defined]
+
+
+def test_all_prompts_of_ifeval_validate() -> None:
+    rows = [json.loads(line) for line in benchmark_file("ifeval/input_data.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == 541
+    for row in rows:
+        for name, arguments in zip(row["instruction_id_list"], row["kwargs"], strict=True):
+            assert validate_arguments(name, arguments) == arguments
+            assert describe(name, arguments).startswith(("The ", "Words "))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cites", "expected a namespace of your own"),
+        ("Acme:Cites", "expected a namespace of your own and a name in lower case"),
+        ("ifeval:cites", "the namespace 'ifeval' is IFEval's"),
+        ("keywords:cites", "the namespace 'keywords' is IFEval's"),
+        ("punctuation:no_comma", "the namespace 'punctuation' is IFEval's"),
+    ],
+)
+def test_a_rule_of_your_own_needs_a_name_of_its_own(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        register_schema(name, NoArguments, lambda _: "")
+    assert name not in rule_names() or name == "punctuation:no_comma"
+
+
+def test_a_rule_of_your_own_is_known_once_registered() -> None:
+    class Sources(RuleArguments):
+        number: int
+
+    register_schema("test_schemas:sources", Sources, lambda a: f"The response cites {a.number} sources.")
+    assert "test_schemas:sources" in rule_names()
+    assert canonical_name("test_schemas:sources") == "test_schemas:sources"
+    assert describe("test_schemas:sources", {"number": 2.0}) == "The response cites 2 sources."
+    with pytest.raises(UnknownRuleError):
+        canonical_name("ifeval:test_schemas:sources")
+    with pytest.raises(ConfigurationError, match="is registered already"):
+        register_schema("test_schemas:sources", Sources, lambda _: "")
+    with pytest.raises(ConfigurationError, match="expected a subclass of RuleArguments"):
+        register_schema("test_schemas:other", dict, lambda _: "")  # type: ignore[arg-type]
