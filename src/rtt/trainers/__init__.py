@@ -1,0 +1,1 @@
+"""Engines: where relevance, verifiers and credit meet a training loop. :mod:`rtt.trainers.trl` is TRL's."""

@@ -1,0 +1,38 @@
+"""Checkpoints: which one a killed run can go on from.
+
+Hugging Face's Trainer writes ``checkpoint-N/`` piece by piece and ``trainer_state.json`` last, so a folder without a
+readable one was cut short by whatever ended the run, and the one before it is the last that is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
+    """The newest checkpoint of a run that was written to its end, or ``None``.
+
+    Newer ones that were cut short are named in a warning and left where they are; the resumed run writes them anew.
+    """
+    folder = Path(output_dir)
+    numbered = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _NAME.fullmatch(path.name))]
+    for _, path in sorted(numbered, reverse=True):
+        if _complete(path):
+            return path
+        logger.warning("checkpoint %s is incomplete (the run ended while it was written): passed over", path)
+    return None
+
+
+def _complete(checkpoint: Path) -> bool:
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    return isinstance(state, dict) and "global_step" in state

@@ -1,0 +1,626 @@
+"""RTT-GRPO inside Hugging Face TRL: two overrides of GRPOTrainer, nothing of it copied.
+
+    GRPOTrainer                               RTTTrainer
+    ───────────                               ──────────
+    sample G responses to each prompt
+    _calculate_rewards  ────────────────────  responses, tokens with their characters → verdicts (RubricReward)
+    response-level advantage  A_res (B,)
+    _generate_and_score_completions  ───────  relevance → token advantages → combine: A (B, T)
+    clipped surrogate loss with A
+
+``A = A_res + lambda * A_tok`` (arXiv:2604.02795, section RTT-GRPO). ``A_res`` is TRL's own, so ``token_weight=0`` is
+GRPO by construction. The two methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
+asserts their signatures. TRL prints a loss of about 0 for on-policy GRPO: its gradient is not 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset, IterableDataset
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import GRPOConfig, GRPOTrainer
+
+from rtt import credit
+from rtt.errors import ConfigurationError, ShapeError
+from rtt.records import Record, records_path, write_records
+from rtt.relevance import RelevanceSource, relevance_names, relevance_source
+from rtt.responses import Response, response_from_tokens, special_tokens
+from rtt.rubrics import Task
+from rtt.verdicts import Outcome, Verdict
+from rtt.verifiers import verify
+
+if TYPE_CHECKING:
+    from rtt.verifiers import Judge
+
+Reward = Literal["csr", "aon", "weighted"]
+ResponseAdvantage = Literal["grpo", "gdpo"]
+Combine = Literal["add", "mix"]
+Missing = Literal["response", "end", "none"]
+Partition = Literal["intra_sample", "inter_sample", "criteria_mean", "criteria_softmax", "criterion_group"]
+
+REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
+    "csr": functools.partial(credit.satisfied_fraction, weighted=False),
+    "aon": credit.all_or_nothing,
+    "weighted": functools.partial(credit.satisfied_fraction, weighted=True),
+}
+"""The response-level rewards by their names in the paper: the fraction of criteria satisfied, all or nothing."""
+
+
+# ------------------------------------------------------------------------------------------------------------- config
+
+
+@dataclass
+class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type information
+    """GRPOConfig, and what RTT adds to it. Every field of GRPOConfig keeps its meaning.
+
+    Two defaults follow the paper instead of TRL: ``loss_type="grpo"`` (each response's tokens are averaged, then the
+    responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above).
+
+    Raises:
+        ConfigurationError: a value that is not known, or an option of TRL's that does not fit per-token advantages.
+    """
+
+    loss_type: str = field(
+        default="grpo",
+        metadata={"help": "Aggregation of the token losses; 'grpo' is the paper's (TRL's own default is 'dapo')."},
+    )
+    epsilon_high: float | None = field(
+        default=0.27, metadata={"help": "Upper clipping bound; the paper clips 0.2 below and 0.27 above."}
+    )
+    reward: Reward = field(
+        default="csr",
+        metadata={
+            "help": "Response-level reward: 'csr' the fraction of criteria satisfied, 'weighted' the same by the "
+            "criteria's weights, 'aon' all or nothing."
+        },
+    )
+    response_advantage: ResponseAdvantage = field(
+        default="grpo",
+        metadata={
+            "help": "'grpo': the reward against its group. 'gdpo': each criterion against its group, summed, then "
+            "normalised over the batch (arXiv:2601.05242)."
+        },
+    )
+    relevance: str = field(
+        default="evidence",
+        metadata={"help": "Which tokens are responsible: 'evidence' (the rules' own spans) or 'uniform' (all tokens)."},
+    )
+    relevance_missing: Missing = field(
+        default="response",
+        metadata={
+            "help": "Whom 'evidence' holds responsible when something asked for is missing: 'response' (all tokens but "
+            "the progress made), 'end' (the last token) or 'none'."
+        },
+    )
+    partition: Partition = field(
+        default="intra_sample",
+        metadata={"help": "What token rewards are normalised over; 'intra_sample' is the paper's method."},
+    )
+    token_weight: float = field(
+        default=0.5,
+        metadata={"help": "lambda: weight of the token-level advantage. 0 is GRPO, bit for bit."},
+    )
+    combine: Combine = field(
+        default="add",
+        metadata={"help": "'add': A_res + lambda A_tok. 'mix': (1 - lambda) A_res + lambda A_tok."},
+    )
+    sigma_floor: float = field(
+        default=0.0,
+        metadata={"help": "Least standard deviation to divide by (0.05 removes the noise of near-constant relevance)."},
+    )
+    exclude_special_tokens: bool = field(
+        default=False,
+        metadata={"help": "Leave end-of-sequence and other special tokens out of the token-level advantage."},
+    )
+    silent_when_unanimous: bool = field(
+        default=False,
+        metadata={"help": "No token-level advantage from a criterion on which the whole group agrees."},
+    )
+    token_advantage_bound: float | None = field(
+        default=None, metadata={"help": "Clamp the token-level advantage to [-bound, bound]. None: no bound."}
+    )
+    mass_preserving: bool = field(
+        default=False,
+        metadata={"help": "'criterion_group' only: scale relevance to mean 1 over the response, uniform where empty."},
+    )
+    records_steps: int = field(
+        default=0,
+        metadata={
+            "help": "Write the first and every N-th step's responses with verdicts, relevance and advantages to "
+            "OUTPUT_DIR/records/step-*.jsonl. 0: none."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choices()
+        self._check_ranges()
+        self._check_engine()
+
+    def _check_choices(self) -> None:
+        choices = {
+            "reward": tuple(REWARDS),
+            "response_advantage": get_args(ResponseAdvantage),
+            "relevance": relevance_names(),
+            "relevance_missing": get_args(Missing),
+            "partition": get_args(Partition),
+            "combine": get_args(Combine),
+        }
+        for name, expected in choices.items():
+            if getattr(self, name) not in expected:
+                raise ConfigurationError(f"{name}={getattr(self, name)!r}; expected one of {list(expected)}")
+
+    def _check_ranges(self) -> None:
+        if not (math.isfinite(self.token_weight) and self.token_weight >= 0):
+            raise ConfigurationError(f"token_weight={self.token_weight}; expected a finite number of at least 0")
+        if self.combine == "mix" and self.token_weight > 1:
+            raise ConfigurationError(f"token_weight={self.token_weight} with combine='mix'; expected a value in [0, 1]")
+        if not (math.isfinite(self.sigma_floor) and self.sigma_floor >= 0):
+            raise ConfigurationError(f"sigma_floor={self.sigma_floor}; expected a finite number of at least 0")
+        if self.token_advantage_bound is not None and not self.token_advantage_bound > 0:
+            raise ConfigurationError(f"token_advantage_bound={self.token_advantage_bound}; expected above 0, or None")
+        if self.records_steps < 0:
+            raise ConfigurationError(f"records_steps={self.records_steps}; expected 0 (none) or every how many steps")
+        if self.mass_preserving and self.partition != "criterion_group":
+            raise ConfigurationError(
+                f"mass_preserving belongs to partition='criterion_group', not to {self.partition!r}; drop one"
+            )
+        if self.sigma_floor and self.partition in ("criteria_softmax", "criterion_group"):
+            raise ConfigurationError(
+                f"sigma_floor has no effect with partition={self.partition!r}, which normalises verdicts and not "
+                "relevance; leave it at 0"
+            )
+
+    def _check_engine(self) -> None:
+        """Refuse what TRL would accept and silently turn into something else."""
+        if self.multi_objective_aggregation != "sum_then_normalize":
+            raise ConfigurationError(
+                f"multi_objective_aggregation={self.multi_objective_aggregation!r} needs one fixed list of rewards and "
+                "rubrics differ in length; response_advantage='gdpo' normalises criterion by criterion"
+            )
+        if self.token_weight == 0:
+            return
+        per_sequence = {
+            "loss_type='vespo'": self.loss_type == "vespo",
+            "loss_type='sapo'": self.loss_type == "sapo",
+            "off_policy_mask_threshold": self.off_policy_mask_threshold is not None,
+        }
+        for option, chosen in per_sequence.items():
+            if chosen:
+                raise ConfigurationError(
+                    f"{option} decides by the sign of a response's advantage and would silently decide token by token; "
+                    "choose another, or token_weight=0"
+                )
+        if getattr(self, "use_liger_loss", False):
+            raise ConfigurationError("use_liger_loss takes one advantage a response; drop it, or token_weight=0")
+
+
+# ----------------------------------------------------------------------------------------------------------- data in
+
+
+def task_dataset(tasks: Iterable[Task]) -> Dataset:
+    """The tasks as a dataset for GRPOTrainer or RTTTrainer.
+
+    Returns:
+        Columns ``prompt`` (the messages) and ``task`` (the whole task as one line of JSON, which RubricReward reads).
+
+    Raises:
+        ConfigurationError: there is no task.
+    """
+    rows = [
+        {"prompt": [{"role": m.role, "content": m.content} for m in task.prompt], "task": task.to_json()}
+        for task in tasks
+    ]
+    if not rows:
+        raise ConfigurationError("no tasks to train on; expected at least one")
+    return Dataset.from_list(rows)
+
+
+_task = functools.lru_cache(maxsize=8192)(Task.from_json)  # a prompt comes back G times a step, and every epoch
+
+
+# ------------------------------------------------------------------------------------------------------------ rewards
+
+
+class RubricReward:
+    """A reward function for TRL: one number a response from its rubric.
+
+    With the stock GRPOTrainer it gives the AON and CSR baselines.
+
+    Args:
+        reward: ``"csr"`` the fraction of determined criteria that are satisfied, ``"weighted"`` the same by weight,
+            ``"aon"`` 1 if all of them are, else 0.
+        judge: decides the criteria that have no rule; without one they are undetermined.
+
+    Attributes:
+        verdicts: those of the most recent call, [B][K].
+
+    Raises:
+        ConfigurationError: ``reward`` is unknown.
+
+    Example:
+        >>> GRPOTrainer(model, reward_funcs=RubricReward("aon"), train_dataset=task_dataset(read_tasks("tasks.jsonl")))
+    """
+
+    def __init__(self, reward: Reward = "csr", judge: Judge | None = None) -> None:
+        if reward not in REWARDS:
+            raise ConfigurationError(f"reward={reward!r}; expected one of {list(REWARDS)}")
+        self.reward = reward
+        self.judge = judge
+        self.verdicts: list[list[Verdict]] = []
+        self.__name__ = f"rubric_{reward}"  # what TRL calls it in its metrics
+
+    def __call__(self, prompts: Any, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
+        """The rewards of a batch; ``None`` for a response without any determined criterion, never 0.
+
+        Args:
+            prompts: not read.
+            completions: [B], messages or plain text.
+            task: [B], each response's task as JSON: the ``task`` column of :func:`task_dataset`.
+        """
+        tasks = [_task(line) for line in task]
+        self.verdicts = [
+            verify(one, _text(completion), self.judge) for one, completion in zip(tasks, completions, strict=True)
+        ]
+        rows = [
+            credit.CreditRow(
+                verdicts=[int(verdict.outcome) for verdict in verdicts],
+                relevance=torch.zeros(len(verdicts), 0),
+                group=0,
+                weights=[criterion.weight for criterion in one.rubric.criteria],
+            )
+            for one, verdicts in zip(tasks, self.verdicts, strict=True)
+        ]
+        rewards: list[float] = REWARDS[self.reward](credit.collate(rows)).tolist()
+        return [None if math.isnan(reward) else reward for reward in rewards]
+
+
+def _text(completion: Any) -> str:
+    """The text of a completion: TRL gives a string, or the messages of the answer."""
+    if isinstance(completion, str):
+        return completion
+    content = completion[-1]["content"]
+    return content if isinstance(content, str) else ""
+
+
+def _with_text(completion: Any, text: str) -> Any:
+    """The same completion with another text."""
+    return text if isinstance(completion, str) else [*completion[:-1], {**completion[-1], "content": text}]
+
+
+# ------------------------------------------------------------------------------------------------------------ trainer
+
+
+@dataclass(frozen=True)
+class _Rollout:
+    """What is known of this process's responses between the two overrides."""
+
+    tasks: list[Task]
+    responses: list[Response]
+    verdicts: list[list[Verdict]]
+    rewards: list[float | None]
+
+
+class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type information
+    """GRPOTrainer with token-level credit: trains a policy on tasks with RTT-GRPO (arXiv:2604.02795).
+
+    Args:
+        model: as for GRPOTrainer: a name, a path or a model.
+        reward_funcs: further reward functions, added to the rubric's as TRL adds rewards; usually none.
+        args: an RTTConfig.
+        train_dataset: tasks, or a dataset with the columns of :func:`task_dataset`.
+        eval_dataset: the same, or ``None``.
+        relevance: any :class:`~rtt.relevance.RelevanceSource`; overrides ``args.relevance``. It is called once a
+            rollout on each process with that process's responses; it must not draw from torch's global generator.
+        judge: decides the criteria that have no rule.
+        **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
+
+    Raises:
+        ConfigurationError: ``args`` is not an RTTConfig, a dataset has no ``task`` column, or an option of TRL's is
+            asked for that RTT does not support (tools, environments, ``rollout_func``).
+    """
+
+    _tag_names: ClassVar = ["trl", "grpo", "rtt"]
+    _name = "RTT-GRPO"
+
+    def __init__(
+        self,
+        model: str | PreTrainedModel,
+        reward_funcs: Any = None,
+        args: RTTConfig | None = None,
+        train_dataset: Dataset | IterableDataset | Sequence[Task] | None = None,
+        eval_dataset: Any = None,
+        *,
+        relevance: RelevanceSource | None = None,
+        judge: Judge | None = None,
+        **kwargs: Any,
+    ) -> None:
+        args = RTTConfig("rtt-grpo") if args is None else args
+        if not isinstance(args, RTTConfig):
+            raise ConfigurationError(f"args is a {type(args).__name__}; expected an RTTConfig (it has the same fields)")
+        for unsupported in ("tools", "environment_factory", "rollout_func"):
+            if kwargs.get(unsupported):
+                raise ConfigurationError(
+                    f"{unsupported} is not supported by RTTTrainer: which of a conversation's turns the rubric speaks "
+                    "of is not defined; use GRPOTrainer with RubricReward"
+                )
+        more = [] if reward_funcs is None else list(reward_funcs) if isinstance(reward_funcs, list) else [reward_funcs]
+        if more and args.response_advantage == "gdpo":
+            raise ConfigurationError("response_advantage='gdpo' normalises the rubric alone; drop reward_funcs")
+        self._rubric_reward = RubricReward(args.reward, judge)
+        if relevance is None:
+            options = {"missing": args.relevance_missing} if args.relevance == "evidence" else {}
+            relevance = relevance_source(args.relevance, **options)
+        self._relevance = relevance
+        self._rollout: _Rollout | None = None
+        super().__init__(
+            model=model,
+            reward_funcs=[self._rubric_reward, *more],
+            args=args,
+            train_dataset=_dataset("train_dataset", train_dataset),
+            eval_dataset=(
+                {name: _dataset(f"eval_dataset[{name!r}]", one) for name, one in eval_dataset.items()}
+                if isinstance(eval_dataset, dict)
+                else _dataset("eval_dataset", eval_dataset)
+            ),
+            **kwargs,
+        )
+
+    # ------------------------------------------------------------------------------- override 1: rewards, with verdicts
+
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Any], completion_ids_list: list[Any]
+    ) -> Tensor:
+        tasks = [_task(row["task"]) for row in inputs]
+        responses = [
+            _response(task, ids, _text(completion), self._tokenizer)
+            for task, ids, completion in zip(tasks, completion_ids_list, completions, strict=True)
+        ]
+        completions = [_with_text(c, response.text) for c, response in zip(completions, responses, strict=True)]
+        rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        first = self.accelerator.process_index * len(inputs)
+        own = rewards[first : first + len(inputs), 0].tolist()
+        self._rollout = _Rollout(
+            tasks=tasks,
+            responses=responses,
+            verdicts=self._rubric_reward.verdicts,
+            rewards=[None if math.isnan(reward) else reward for reward in own],
+        )
+        return rewards
+
+    # --------------------------------------------------------------------------- override 2: advantages, token by token
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        rollout, self._rollout = self._rollout, None
+        if rollout is None:
+            raise ConfigurationError("TRL scored a batch without _calculate_rewards; use a TRL of the tested range")
+        args: RTTConfig = self.args
+        localised = args.token_weight > 0
+        relevance = self._relevance(rollout.tasks, rollout.responses, rollout.verdicts) if localised else None
+        batch = self._collate(rollout, relevance, output["completion_mask"])
+        context = self._gather_verdicts(batch)
+        response_advantages = output["advantages"]  # (B,)
+        if args.response_advantage == "gdpo":
+            gdpo = credit.gdpo(batch, weighted=args.reward == "weighted", context=context)
+            response_advantages = gdpo.to(response_advantages)
+        token_advantages = torch.zeros_like(batch.mask, dtype=torch.float32)
+        advantages = response_advantages
+        if localised:
+            token_advantages = self._token_advantages(batch, rollout, context)
+            advantages = credit.combine(
+                response_advantages, token_advantages, batch.mask, args.token_weight, how=args.combine
+            )
+        output["advantages"] = advantages
+        self._log_credit(rollout, batch, response_advantages, token_advantages)
+        if self.model.training:
+            self._write_records(rollout, batch, response_advantages, token_advantages)
+        return output
+
+    def _collate(self, rollout: _Rollout, relevance: Sequence[Any] | None, mask: Tensor) -> credit.CreditBatch:
+        """The batch of this process; the group is the prompt's place in the whole batch, over all processes."""
+        size = self.num_generations if self.model.training else self.num_generations_eval
+        first = self.accelerator.process_index * len(rollout.tasks)
+        own = mask.bool().cpu()
+        rows = []
+        for i, (task, response, verdicts) in enumerate(
+            zip(rollout.tasks, rollout.responses, rollout.verdicts, strict=True)
+        ):
+            tokens = len(response.token_ids)
+            shape = (len(verdicts), tokens)
+            found = torch.zeros(shape) if relevance is None else torch.as_tensor(relevance[i])
+            if found.shape != shape:
+                raise ShapeError(
+                    f"relevance of response {i} (task {task.id!r}) has shape {tuple(found.shape)}; expected {shape}: "
+                    "criteria x tokens"
+                )
+            rows.append(
+                credit.CreditRow(
+                    verdicts=[int(verdict.outcome) for verdict in verdicts],
+                    relevance=found,
+                    group=(first + i) // size,
+                    weights=[criterion.weight for criterion in task.rubric.criteria],
+                    mask=own[i, :tokens],
+                )
+            )
+        return credit.collate(rows, length=mask.shape[1], device=mask.device)
+
+    def _token_advantages(
+        self, batch: credit.CreditBatch, rollout: _Rollout, context: credit.GroupVerdicts | None
+    ) -> Tensor:
+        args: RTTConfig = self.args
+        options: dict[str, Any] = {
+            "silent_when_unanimous": args.silent_when_unanimous,
+            "bound": args.token_advantage_bound,
+            "context": context,
+        }
+        if args.exclude_special_tokens:
+            options["special"] = self._special(rollout, batch)
+        if args.partition in ("intra_sample", "inter_sample", "criteria_mean"):
+            options["sigma_floor"] = args.sigma_floor
+        if args.partition == "criterion_group":
+            options["mass_preserving"] = args.mass_preserving
+        if args.partition in credit.MOMENTS and self.accelerator.num_processes > 1:
+            options["moments"] = self._gather_moments(batch, options)
+        return credit.PARTITIONS[args.partition](batch, **options)
+
+    def _special(self, rollout: _Rollout, batch: credit.CreditBatch) -> Tensor:
+        special = torch.zeros_like(batch.mask)
+        for row, response in zip(special, rollout.responses, strict=True):
+            row[: len(response.token_ids)] = torch.tensor(special_tokens(response, self._tokenizer), device=row.device)
+        return special
+
+    # --------------------------------------------------------------------------------------- what processes tell others
+
+    def _gather(self, values: Tensor) -> Tensor:
+        """Rows of all processes, in order; the second axis is padded with 0 to the longest rubric of all."""
+        if values.dim() > 1:
+            values = self.accelerator.pad_across_processes(values, dim=1)
+        gathered: Tensor = self.accelerator.gather(values.contiguous())
+        return gathered
+
+    def _gather_verdicts(self, batch: credit.CreditBatch) -> credit.GroupVerdicts | None:
+        """The verdicts of whole groups, which several processes may share; ``None`` where there is but one process."""
+        if self.accelerator.num_processes == 1:
+            return None
+        return credit.GroupVerdicts(
+            verdicts=self._gather(batch.verdicts.to(torch.int64)),
+            group=self._gather(batch.group),
+            weights=self._gather(batch.weights),
+        )
+
+    def _gather_moments(self, batch: credit.CreditBatch, options: Mapping[str, Any]) -> credit.Moments:
+        """What the partition must know of the other processes' responses: a few numbers each, never their relevance."""
+        measure = credit.MOMENTS[self.args.partition]
+        moments = measure(batch, **{name: options[name] for name in signature(measure).parameters if name in options})
+        return credit.Moments(**{part.name: self._gather(getattr(moments, part.name)) for part in fields(moments)})
+
+    # ---------------------------------------------------------------------------------------------- metrics and records
+
+    def _log_credit(
+        self,
+        rollout: _Rollout,
+        batch: credit.CreditBatch,
+        response_advantages: Tensor,
+        token_advantages: Tensor,
+    ) -> None:
+        """Metrics under ``rtt/``: each is a sum and a count on every process, added up over all of them."""
+        mode = "train" if self.model.training else "eval"
+        sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+
+        def add(name: str, total: float, count: float) -> None:
+            sums[name][0] += total
+            sums[name][1] += count
+
+        for task, verdicts in zip(rollout.tasks, rollout.verdicts, strict=True):
+            add("undetermined", sum(not verdict.determined for verdict in verdicts), len(verdicts))
+            earned = []
+            for criterion, verdict in zip(task.rubric.criteria, verdicts, strict=True):
+                if not verdict.determined:
+                    continue
+                # something unwanted (a negative weight) is earned when it is not met, as in the reward
+                earned.append((verdict.outcome is Outcome.SATISFIED) != criterion.unwanted)
+                add(f"pass_rate/{criterion.rule.name if criterion.rule else 'judge'}", earned[-1], 1)
+            if earned:
+                add("rubric_accuracy", sum(earned), len(earned))
+                add("instruction_accuracy", all(earned), 1)
+        tokens = float(batch.mask.sum())
+        weight: float = self.args.token_weight
+        weighted = token_advantages.abs() * weight
+        add("response_advantage_size", float((response_advantages.abs().unsqueeze(1) * batch.mask).sum()), tokens)
+        add("token_advantage_size", float((weighted * batch.mask).sum()), tokens)
+        rows = batch.determined.sum()
+        present = (batch.relevance * batch.mask.unsqueeze(1)).sum(-1) * batch.determined  # (B, K)
+        lengths = batch.mask.sum(1, keepdim=True).clamp(min=1)
+        add("relevance_coverage", float((present > 0).sum()), float(rows))
+        add("relevance_mean", float((present / lengths).sum()), float(rows))
+        maximum = float(weighted.max()) if weighted.numel() else 0.0
+        groups = [
+            (int(group), bool(response), bool(token))
+            for group, response, token in zip(
+                batch.group.tolist(), (response_advantages != 0).tolist(), token_advantages.any(1).tolist(), strict=True
+            )
+        ]
+        gathered = gather_object([(dict(sums), maximum, groups)])
+        for name in sorted({name for part, _, _ in gathered for name in part}):
+            total = sum(part[name][0] for part, _, _ in gathered if name in part)
+            count = sum(part[name][1] for part, _, _ in gathered if name in part)
+            self._metrics[mode][f"rtt/{name}"].append(total / count if count else math.nan)
+        self._metrics[mode]["rtt/token_advantage_max"].append(max(largest for _, largest, _ in gathered))
+        response_signal: Counter[int] = Counter()
+        token_signal: Counter[int] = Counter()
+        for _, _, rows_of_process in gathered:
+            for group, by_response, by_token in rows_of_process:
+                response_signal[group] += by_response
+                token_signal[group] += by_token
+        silent = sum(count == 0 for count in response_signal.values()) / len(response_signal)
+        heard = sum(count > 0 for count in token_signal.values()) / len(token_signal)
+        self._metrics[mode]["rtt/groups_without_response_signal"].append(silent)
+        self._metrics[mode]["rtt/groups_with_token_signal"].append(heard)
+
+    def _write_records(
+        self, rollout: _Rollout, batch: credit.CreditBatch, response_advantages: Tensor, token_advantages: Tensor
+    ) -> None:
+        args: RTTConfig = self.args
+        step = self.state.global_step + 1
+        if not args.records_steps or not (step == 1 or step % args.records_steps == 0):
+            return
+        weight, how = args.token_weight, args.combine
+        combined = credit.combine(response_advantages, token_advantages, batch.mask, weight, how=how)
+        records = []
+        for i, response in enumerate(rollout.responses):
+            tokens, criteria = len(response.token_ids), len(rollout.verdicts[i])
+            records.append(
+                Record(
+                    step=step,
+                    group=int(batch.group[i]),
+                    task=rollout.tasks[i],
+                    response=response,
+                    verdicts=tuple(rollout.verdicts[i]),
+                    relevance=tuple(tuple(row) for row in batch.relevance[i, :criteria, :tokens].tolist()),
+                    reward=rollout.rewards[i],
+                    response_advantage=float(response_advantages[i]),
+                    token_advantages=tuple(token_advantages[i, :tokens].tolist()),
+                    advantages=tuple(combined[i, :tokens].tolist()),
+                )
+            )
+        gathered: list[Record] = gather_object(records)
+        if self.accelerator.is_main_process:
+            write_records(records_path(Path(args.output_dir) / "records", step), gathered)
+
+
+def _dataset(name: str, dataset: Any) -> Any:
+    """A dataset with the columns that the reward reads, from tasks where tasks came."""
+    if dataset is None:
+        return None
+    if isinstance(dataset, Sequence) and not isinstance(dataset, Dataset):
+        return task_dataset(dataset)
+    columns = dataset.column_names
+    if columns is not None and not {"prompt", "task"} <= set(columns):
+        raise ConfigurationError(
+            f"{name} has the columns {sorted(columns)}; expected 'prompt' and 'task': make it with task_dataset(tasks)"
+        )
+    return dataset
+
+
+def _response(task: Task, ids: Sequence[int], answer: str, tokenizer: PreTrainedTokenizerBase) -> Response:
+    """The response with the characters of its tokens; of TRL's text, the part that it parsed as the answer.
+
+    Raises:
+        ShapeError: the answer does not end the decoded text, so its tokens are not known.
+    """
+    whole = response_from_tokens(task.id, ids, tokenizer)
+    if "".join(whole.text.split()) == "".join(answer.split()):
+        return whole  # equal, or the tokenizer tidied up spaces when it decoded: the tokens' own text was sampled
+    return response_from_tokens(task.id, ids, tokenizer, answer=answer)

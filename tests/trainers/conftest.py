@@ -1,0 +1,65 @@
+"""Small tasks, a tiny model and a short configuration for the trainer's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
+from rtt.trainers.trl import RTTConfig
+
+
+def task(number: int) -> Task:
+    """Two to three rules that a random byte model meets now and then."""
+    rules = [
+        ("punctuation:no_comma", {}),
+        ("length_constraints:number_words", {"num_words": 3 + number, "relation": "less than"}),
+        ("keywords:letter_frequency", {"letter": "a", "let_frequency": 1, "let_relation": "at least"}),
+    ][: 2 + number % 2]
+    criteria = tuple(
+        Criterion(id=f"c{k}", text=f"criterion {k}", rule=Rule(name=name, arguments=arguments))
+        for k, (name, arguments) in enumerate(rules)
+    )
+    prompt = (Message(role="user", content=f"Write line {number}."),)
+    return Task(id=f"task-{number}", prompt=prompt, rubric=Rubric(criteria=criteria))
+
+
+@pytest.fixture
+def tasks() -> list[Task]:
+    return [task(number) for number in range(4)]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Options of GRPOConfig and RTTConfig alike: 2 groups of 4 short responses a step."""
+
+    def build(**changes: Any) -> dict[str, Any]:
+        return {
+            "output_dir": str(tmp_path / "run"),
+            "per_device_train_batch_size": 8,
+            "num_generations": 4,
+            "max_completion_length": 12,
+            "learning_rate": 1e-2,
+            "max_steps": 2,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": "none",
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "disable_tqdm": True,
+            "seed": 3,
+            "loss_type": "grpo",
+            "epsilon_high": 0.27,
+            **changes,
+        }
+
+    return build
+
+
+@pytest.fixture
+def config(settings: Callable[..., dict[str, Any]]) -> Callable[..., RTTConfig]:
+    return lambda **changes: RTTConfig(**settings(**changes))

@@ -1,0 +1,130 @@
+"""A killed run goes on: the newest whole checkpoint is found, and no finished step is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rtt.demo.models import tiny_model
+from rtt.rubrics import Task, write_tasks
+from rtt.trainers.checkpoints import last_complete_checkpoint
+
+
+def checkpoint(folder: Path, step: int, state: str | None) -> Path:
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(b"half")
+    if state is not None:
+        (path / "trainer_state.json").write_text(state)
+    return path
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = checkpoint(tmp_path, 9, '{"global_step": 9}')
+    checkpoint(tmp_path, 8, '{"global_step": 8}')
+    checkpoint(tmp_path, 10, None)
+    checkpoint(tmp_path, 11, '{"global_step": 1')
+    (tmp_path / "checkpoint-best").mkdir()
+    assert last_complete_checkpoint(tmp_path) == whole
+    passed_over = [str(path) for record in caplog.records for path in record.args or ()]
+    assert passed_over == [str(tmp_path / "checkpoint-11"), str(tmp_path / "checkpoint-10")]
+
+
+def test_no_checkpoint(tmp_path: Path) -> None:
+    assert last_complete_checkpoint(tmp_path) is None
+    assert last_complete_checkpoint(tmp_path / "absent") is None
+
+
+# ------------------------------------------------------------------------------------------------------------- SIGKILL
+
+
+def write_config(folder: Path, tasks: list[Task], **changes: Any) -> Path:
+    model, tokenizer = tiny_model()
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    write_tasks(folder / "tasks.jsonl", tasks)
+    config = {
+        "model_name_or_path": str(folder / "model"),
+        "tasks": str(folder / "tasks.jsonl"),
+        "per_device_train_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 12,
+        "max_steps": 6,
+        "learning_rate": 1e-2,
+        "logging_steps": 1,
+        "save_steps": 1,
+        "records_steps": 1,
+        "token_weight": 0.5,
+        "report_to": "none",
+        "use_cpu": True,
+        "use_peft": True,
+        "lora_target_modules": "all-linear",
+        "lora_dropout": 0.1,  # a random number more: the generator's state has to survive, too
+        **changes,
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def start(config: Path, output_dir: Path) -> subprocess.Popen[str]:
+    options = ["--output_dir", str(output_dir), "--resume_from_checkpoint", "last"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "rtt", "train", str(config), *options],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-3000:]
+
+
+def history(output_dir: Path) -> list[dict[str, float]]:
+    state = json.loads((output_dir / "checkpoint-6" / "trainer_state.json").read_text())
+    timing = ("time", "runtime", "per_second")
+    return [
+        {name: value for name, value in entry.items() if not any(word in name for word in timing)}
+        for entry in state["log_history"]
+    ]
+
+
+def test_a_run_killed_by_sigkill_ends_as_the_undisturbed_one(tmp_path: Path, tasks: list[Task]) -> None:
+    config = write_config(tmp_path, tasks)
+    finish(start(config, tmp_path / "undisturbed"))
+
+    disturbed = tmp_path / "disturbed"
+    process = start(config, disturbed)
+    deadline = time.monotonic() + 120
+    while not (disturbed / "checkpoint-2" / "trainer_state.json").is_file():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    last = last_complete_checkpoint(disturbed)
+    assert last is not None
+    assert int(last.name.removeprefix("checkpoint-")) in range(2, 6)
+
+    finish(start(config, disturbed))
+    assert history(disturbed) == history(tmp_path / "undisturbed")
+    for name in sorted(path.name for path in (tmp_path / "undisturbed" / "records").iterdir()):
+        texts = [
+            [json.loads(line)["text"] for line in (run / "records" / name).read_text().splitlines()]
+            for run in (disturbed, tmp_path / "undisturbed")
+        ]
+        assert texts[0] == texts[1], name
+    weights = [(run / "adapter_model.safetensors").read_bytes() for run in (disturbed, tmp_path / "undisturbed")]
+    assert weights[0] == weights[1]

@@ -1,0 +1,330 @@
+"""RTTTrainer: GRPO where lambda is 0, the method's advantages where it is not, and clear refusals."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from trl import GRPOConfig, GRPOTrainer
+
+from rtt import credit
+from rtt.demo.models import tiny_model
+from rtt.errors import ConfigurationError, ShapeError
+from rtt.records import Record, read_records
+from rtt.rubrics import Criterion, Message, Rubric, Task
+from rtt.trainers.trl import RTTConfig, RTTTrainer, RubricReward, task_dataset
+from rtt.verdicts import Outcome
+
+Settings = Callable[..., dict[str, Any]]
+
+
+def trained(trainer: GRPOTrainer) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
+    trainer.train()
+    return trainer.state.log_history, trainer.model.state_dict()
+
+
+def rtt_trainer(tasks: Sequence[Task], config: RTTConfig, **kwargs: Any) -> RTTTrainer:
+    model, tokenizer = tiny_model()
+    return RTTTrainer(model=model, args=config, train_dataset=tasks, processing_class=tokenizer, **kwargs)
+
+
+def records_of(trainer: RTTTrainer) -> list[Record]:
+    trainer.train()
+    return list(read_records(Path(trainer.args.output_dir) / "records"))
+
+
+# -------------------------------------------------------------------------------------------------- lambda = 0 is GRPO
+
+
+@pytest.mark.parametrize("reward", ["csr", "aon"])
+def test_lambda_zero_is_grpo_bit_for_bit(tasks: list[Task], settings: Settings, reward: Any) -> None:
+    """Losses, gradients, every metric of TRL's and the weights after 5 steps are those of GRPOTrainer."""
+    options = settings(max_steps=5, num_iterations=2)  # the second iteration is off-policy: ratios, clipping, a loss
+    model, tokenizer = tiny_model()
+    stock = GRPOTrainer(
+        model=model,
+        reward_funcs=RubricReward(reward),
+        args=GRPOConfig(**options),
+        train_dataset=task_dataset(tasks),
+        processing_class=tokenizer,
+    )
+    history, weights = trained(stock)
+    ours = rtt_trainer(tasks, RTTConfig(**options, reward=reward, token_weight=0.0))
+    our_history, our_weights = trained(ours)
+
+    assert len(our_history) == len(history) == 6
+    assert any(step["grad_norm"] > 0 for step in history[:-1])
+    timing = ("time", "runtime", "per_second")
+    for theirs, mine in zip(history, our_history, strict=True):
+        for name, value in theirs.items():
+            if not any(word in name for word in timing):
+                assert mine[name] == value, name
+    assert all(torch.equal(weights[name], our_weights[name]) for name in weights)
+
+
+def test_a_token_weight_changes_the_update(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    _, plain = trained(rtt_trainer(tasks, config(token_weight=0.0)))
+    _, credited = trained(rtt_trainer(tasks, config(token_weight=0.5)))
+    assert any(not torch.equal(plain[name], credited[name]) for name in plain)
+
+
+def test_scoring_leaves_torchs_generator_alone(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    """Were it otherwise, another lambda would sample other responses in the first step."""
+    texts = []
+    for weight in (0.0, 0.5):
+        records = records_of(rtt_trainer(tasks, config(token_weight=weight, records_steps=1, max_steps=1)))
+        texts.append([record.response.text for record in records])
+    assert texts[0] == texts[1]
+
+
+# -------------------------------------------------------------------------------------- the advantages are the method's
+
+
+def by_hand(record: Record, weight: float) -> list[float]:
+    """A_res + lambda A_tok for one response, in plain Python and float64."""
+    tokens = len(record.response.token_ids)
+    total = np.zeros(tokens)
+    determined = [k for k, verdict in enumerate(record.verdicts) if verdict.determined]
+    for k in determined:
+        r = int(record.verdicts[k].outcome) * np.array(record.relevance[k], dtype=np.float64)
+        total += (r - r.mean()) / (np.sqrt(np.mean((r - r.mean()) ** 2)) + 1e-6)
+    return (record.response_advantage + weight * total / max(len(determined), 1)).tolist()
+
+
+def test_the_loss_sees_the_methods_advantages(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    trainer = rtt_trainer(tasks, config(token_weight=0.5, records_steps=1, exclude_special_tokens=False))
+    seen = []
+    original = trainer._compute_loss
+    trainer._compute_loss = lambda model, inputs: (seen.append(inputs), original(model, inputs))[1]
+    records = records_of(trainer)
+    assert len(records) == 16
+    assert len({len(record.verdicts) for record in records}) == 2  # rubrics of different lengths in one batch
+    for record in records:
+        np.testing.assert_allclose(record.advantages, by_hand(record, 0.5), atol=2e-5)
+    for step, inputs in enumerate(seen, start=1):  # TRL shuffles a rollout before it is used: compare as sets
+        used = [
+            (ids[mask].tolist(), advantages[mask].tolist())
+            for ids, advantages, mask in zip(
+                inputs["completion_ids"], inputs["advantages"], inputs["completion_mask"].bool(), strict=True
+            )
+        ]
+        expected = [(list(r.response.token_ids), list(r.advantages)) for r in records if r.step == step]
+        for (ids, advantages), (their_ids, their_advantages) in zip(sorted(used), sorted(expected), strict=True):
+            assert ids == their_ids
+            np.testing.assert_allclose(advantages, their_advantages, atol=2e-5)
+        assert not inputs["advantages"][~inputs["completion_mask"].bool()].any()
+
+
+def test_relevance_lies_on_the_tokens_of_the_evidence(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    """Also for short responses and for responses that repeat the prompt: nothing is found again by searching."""
+    prompt = tasks[0].prompt[-1].content
+    trainer = rtt_trainer(tasks, config(token_weight=0.5, records_steps=1, max_steps=1))
+    tokenizer = trainer.processing_class
+    texts = [",", f"{prompt},", "a,b,", "no", "x, y z w v u", ",", "", f"{prompt} {prompt},"]
+    scripted = [[*tokenizer(text).input_ids, tokenizer.eos_token_id] for text in texts]
+    trainer._generate_single_turn = lambda prompt_ids, *_, **__: (scripted[: len(prompt_ids)], None)
+    records = records_of(trainer)
+    assert [record.response.text for record in records] == texts
+    checked = 0
+    for record in records:
+        commas = [float(record.response.text[a:b] == ",") for a, b in record.response.spans]
+        verdict = record.verdicts[0]
+        if verdict.outcome is Outcome.VIOLATED and record.response.text:
+            assert list(record.relevance[0]) == commas
+            checked += 1
+    assert checked == 6
+
+
+@pytest.mark.parametrize("partition", list(credit.PARTITIONS))
+def test_every_partition_trains(tasks: list[Task], config: Callable[..., RTTConfig], partition: Any) -> None:
+    trainer = rtt_trainer(tasks, config(partition=partition, token_weight=0.5, max_steps=1))
+    history, _ = trained(trainer)
+    assert np.isfinite(history[0]["grad_norm"])
+    assert history[0]["rtt/token_advantage_size"] > 0
+
+
+def test_gdpo_is_a_response_level_mode(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    options = {"response_advantage": "gdpo", "token_weight": 0.0, "records_steps": 1, "max_steps": 1}
+    records = records_of(rtt_trainer(tasks, config(**options)))
+    batch = credit.collate(
+        [
+            credit.CreditRow([int(v.outcome) for v in r.verdicts], np.zeros((len(r.verdicts), 0)), r.group)
+            for r in records
+        ]
+    )
+    np.testing.assert_allclose([r.response_advantage for r in records], credit.gdpo(batch).numpy(), atol=1e-5)
+    assert all(set(record.advantages) == {record.response_advantage} for record in records)
+
+
+def test_options_reach_the_partition(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    options = {"token_weight": 0.5, "records_steps": 1, "max_steps": 1}
+    bounded = records_of(rtt_trainer(tasks, config(**options, token_advantage_bound=0.1)))
+    assert max(abs(value) for record in bounded for value in record.token_advantages) == pytest.approx(0.1)
+    trainer = rtt_trainer(tasks, config(**options, exclude_special_tokens=True))
+    special = set(trainer.processing_class.all_special_ids)
+    left_out = [
+        value
+        for record in records_of(trainer)
+        for token, value in zip(record.response.token_ids, record.token_advantages, strict=True)
+        if token in special
+    ]
+    assert left_out
+    assert not any(left_out)
+
+
+def test_any_callable_is_a_relevance_source(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    def first_token(tasks: Any, responses: Any, verdicts: Any) -> list[np.ndarray]:
+        arrays = [np.zeros((len(v), len(r.token_ids))) for r, v in zip(responses, verdicts, strict=True)]
+        for array in arrays:
+            array[:, 0] = 1
+        return arrays
+
+    trainer = rtt_trainer(tasks, config(records_steps=1, max_steps=1), relevance=first_token)
+    for record in records_of(trainer):
+        assert all(row[0] == 1 and not any(row[1:]) for row in record.relevance)
+
+
+def test_relevance_of_the_wrong_shape_is_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    def wrong(tasks: Any, responses: Any, verdicts: Any) -> list[np.ndarray]:
+        return [np.zeros((len(v), 3), dtype=np.float32) for v in verdicts]
+
+    with pytest.raises(ShapeError, match=r"relevance of response 0 \(task 'task-\d'\) has shape \(\d, 3\); expected"):
+        rtt_trainer(tasks, config(), relevance=wrong).train()
+
+
+# ------------------------------------------------------------------------------------------- undetermined is never zero
+
+
+def judged_task(number: int) -> Task:
+    criterion = Criterion(id="tone", text="The tone is friendly.")
+    return Task(
+        id=f"judged-{number}",
+        prompt=(Message(role="user", content=f"Greet {number}."),),
+        rubric=Rubric(criteria=(criterion,)),
+    )
+
+
+def test_an_undetermined_response_reaches_trl_as_none() -> None:
+    reward = RubricReward("csr")
+    completion = [{"role": "assistant", "content": "hi"}]
+    rewards = reward(prompts=["p"], completions=[completion], task=[judged_task(0).to_json()])
+    assert rewards == [None]
+
+
+def test_undetermined_responses_get_no_advantage(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    mixed = [judged_task(0), judged_task(1), *tasks[:2]]
+    trainer = rtt_trainer(mixed, config(per_device_train_batch_size=16, records_steps=1, max_steps=1))
+    records = records_of(trainer)
+    undetermined = [record for record in records if record.task.id.startswith("judged")]
+    assert len(undetermined) == 8
+    assert all(record.reward is None and not any(record.advantages) for record in undetermined)
+    assert any(any(record.advantages) for record in records)
+    shown = trainer.state.log_history[0]
+    verdicts = [verdict for record in records for verdict in record.verdicts]
+    assert shown["rtt/undetermined"] == pytest.approx(8 / len(verdicts))
+
+
+# ---------------------------------------------------------------------------------------------------- metrics, records
+
+
+def test_metrics_are_those_of_the_records(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    trainer = rtt_trainer(tasks, config(records_steps=1, max_steps=1, token_weight=0.5))
+    records = records_of(trainer)
+    shown = trainer.state.log_history[0]
+    verdicts = [verdict for record in records for verdict in record.verdicts]
+    satisfied = [verdict.outcome is Outcome.SATISFIED for verdict in verdicts]
+    assert shown["rtt/rubric_accuracy"] == pytest.approx(np.mean(satisfied))
+    whole = [all(v.outcome is Outcome.SATISFIED for v in record.verdicts) for record in records]
+    assert shown["rtt/instruction_accuracy"] == pytest.approx(np.mean(whole))
+    commas = [record.verdicts[0].outcome is Outcome.SATISFIED for record in records]
+    assert shown["rtt/pass_rate/punctuation:no_comma"] == pytest.approx(np.mean(commas))
+    tokens = [0.5 * abs(value) for record in records for value in record.token_advantages]
+    assert shown["rtt/token_advantage_size"] == pytest.approx(np.mean(tokens), rel=1e-4)
+    assert shown["rtt/token_advantage_max"] == pytest.approx(max(tokens), rel=1e-4)
+    covered = [any(row) for record in records for row in record.relevance]
+    assert shown["rtt/relevance_coverage"] == pytest.approx(np.mean(covered))
+    groups = {record.group for record in records}
+    silent = [not any(r.response_advantage for r in records if r.group == group) for group in groups]
+    assert shown["rtt/groups_without_response_signal"] == pytest.approx(np.mean(silent))
+    assert {"entropy", "completions/mean_length", "reward"} <= set(shown)
+
+
+def test_records_are_written_for_the_chosen_steps(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    trainer = rtt_trainer(tasks, config(records_steps=2, max_steps=5))
+    trainer.train()
+    written = sorted(path.name for path in (Path(trainer.args.output_dir) / "records").iterdir())
+    assert written == ["step-000001.jsonl", "step-000002.jsonl", "step-000004.jsonl"]
+
+
+def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    options = {"per_device_eval_batch_size": 8, "eval_strategy": "steps", "eval_steps": 1, "max_steps": 1}
+    trainer = rtt_trainer(tasks[:2], config(**options), eval_dataset=tasks[2:])
+    history, _ = trained(trainer)
+    assert any("eval_rtt/rubric_accuracy" in entry for entry in history)
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"reward": "mean"}, r"reward='mean'; expected one of \['csr', 'aon', 'weighted'\]"),
+        ({"partition": "batch"}, "partition='batch'; expected one of"),
+        ({"relevance": "oracle"}, "relevance='oracle'; expected one of"),
+        ({"combine": "sum"}, r"combine='sum'; expected one of \['add', 'mix'\]"),
+        ({"token_weight": -0.1}, r"token_weight=-0\.1; expected a finite number of at least 0"),
+        ({"token_weight": 1.5, "combine": "mix"}, r"token_weight=1\.5 with combine='mix'"),
+        ({"sigma_floor": float("nan")}, "sigma_floor=nan"),
+        ({"sigma_floor": 0.05, "partition": "criterion_group"}, "sigma_floor has no effect"),
+        ({"token_advantage_bound": 0.0}, r"token_advantage_bound=0\.0; expected above 0"),
+        ({"mass_preserving": True}, "mass_preserving belongs to partition='criterion_group'"),
+        ({"records_steps": -1}, "records_steps=-1"),
+        ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
+        ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),
+        ({"off_policy_mask_threshold": 0.1}, "off_policy_mask_threshold decides by the sign"),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, "response_advantage='gdpo' normalises"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(settings: Settings, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        RTTConfig(**settings(**options))
+
+
+def test_per_sequence_losses_are_allowed_without_token_advantages(config: Callable[..., RTTConfig]) -> None:
+    assert config(loss_type="sapo", token_weight=0.0).loss_type == "sapo"
+
+
+def test_a_plain_grpo_config_is_refused(tasks: list[Task], settings: Settings) -> None:
+    model, tokenizer = tiny_model()
+    with pytest.raises(ConfigurationError, match="args is a GRPOConfig; expected an RTTConfig"):
+        RTTTrainer(model=model, args=GRPOConfig(**settings()), train_dataset=tasks, processing_class=tokenizer)
+
+
+def test_a_dataset_without_tasks_is_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    with pytest.raises(ConfigurationError, match=r"the columns \['prompt'\]; expected 'prompt' and 'task'"):
+        rtt_trainer(task_dataset(tasks).remove_columns("task"), config())
+    with pytest.raises(ConfigurationError, match="no tasks to train on"):
+        rtt_trainer([], config())
+
+
+def test_tools_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    with pytest.raises(ConfigurationError, match="tools is not supported by RTTTrainer"):
+        rtt_trainer(tasks, config(), tools=[len])
+
+
+# --------------------------------------------------------------------------------------------------- the seam into TRL
+
+
+def test_the_overridden_methods_of_trl_have_the_signatures_that_were_read() -> None:
+    def parameters(function: Callable[..., Any]) -> list[str]:
+        return list(inspect.signature(function).parameters)
+
+    assert parameters(GRPOTrainer._calculate_rewards)[1:] == ["inputs", "prompts", "completions", "completion_ids_list"]
+    assert parameters(GRPOTrainer._generate_and_score_completions)[1:] == ["inputs"]
+    assert "advantages.dim() == 1" in inspect.getsource(GRPOTrainer._compute_loss)
