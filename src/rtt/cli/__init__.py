@@ -1,0 +1,150 @@
+"""The ``rtt`` command: one module a command, imported when it runs.
+
+    rtt
+    ├── train     rtt.cli.train.train
+    ├── verify    rtt.cli.verify.verify
+    └── demo      rtt.cli.demo.demo
+
+``rtt --help`` imports none of them. What RTT refuses on purpose (:class:`rtt.errors.RTTError`) ends in one message on
+standard error and exit code 2; ``RTT_DEBUG=1`` shows the traceback as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any, NoReturn
+
+import click
+
+from rtt import __version__
+from rtt.errors import RTTError
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command lives, and its line in ``rtt --help``.
+
+    Attributes:
+        module: the module that exports a click command under the command's own name.
+        summary: one line of help.
+        extra: the optional dependencies that the command needs, by the name of the extra, or None.
+    """
+
+    module: str
+    summary: str
+    extra: str | None = None
+
+
+COMMANDS = {
+    "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
+    "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
+    "demo": Command("rtt.cli.demo", "Train a small model on bundled tasks; show what it learned.", extra="train"),
+}
+"""The commands in the order of ``rtt --help``."""
+
+
+class Refusal(click.ClickException):
+    """An error that a person can mend, told without a traceback; exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print ``rtt: message`` on standard error."""
+        click.echo(f"rtt: {self.message}", err=True)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they run, never to print the group's own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, or None where the name is unknown."""
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            command = getattr(importlib.import_module(COMMANDS[cmd_name].module), cmd_name)
+        except ImportError as error:
+            raise _missing(cmd_name, error) from error
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown name shows the names that are close."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {list(COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from their summaries, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of RTT's own becomes one message and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except RTTError as error:
+            _debug()
+            raise Refusal(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise _missing(ctx.invoked_subcommand, error) from error
+
+
+def _missing(command: str | None, error: ImportError) -> Exception:
+    """What to say when an import failed: which extra to install, unless the module is one of ours."""
+    extra = COMMANDS[command].extra if command in COMMANDS else None
+    if extra is None or error.name is None or error.name.partition(".")[0] == "rtt":
+        return error
+    _debug()
+    return Refusal(
+        f"`rtt {command}` needs the package {error.name.partition('.')[0]!r}, which is not installed; "
+        f"install what it needs with: pip install 'rubrics-to-tokens[{extra}]'"
+    )
+
+
+def _debug() -> None:
+    if os.environ.get("RTT_DEBUG", "") not in ("", "0"):
+        traceback.print_exc()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="rtt", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Rubrics to tokens: train language models to follow rubrics, with credit for each token.
+
+    \b
+    Watch a small model learn to follow rubrics on this machine:
+        rtt demo
+    \b
+    Check answers against their rubrics, and see the words that decide:
+        rtt verify tasks.jsonl responses.jsonl
+    \b
+    Train a model of your own:
+        rtt train config.yaml --learning_rate 1e-6
+
+    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
+    With RTT_DEBUG=1 in the environment, errors show where they arose.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line: the entry point of the ``rtt`` script. Always ends in ``SystemExit``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without a character is no reason to stop
+    cli.main(args=None if arguments is None else list(arguments), prog_name="rtt")
+    raise SystemExit(0)

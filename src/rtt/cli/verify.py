@@ -1,0 +1,453 @@
+"""``rtt verify TASKS RESPONSES``: verdicts with their evidence, as JSON Lines or as a table for a person.
+
+read_responses -> Answer -> judged -> Result -> JSON lines / table -> summary
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtt.errors import DataError
+from rtt.json_lines import LineError, decode_line, number_lines, read_lines, write_lines
+from rtt.verdicts import Outcome, Span, Verdict, instruction_accuracy, rubric_accuracy
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from rtt.rubrics import Criterion, Task
+
+FORMATS = ("auto", "table", "jsonl", "summary")
+
+_SIGNS = {Outcome.SATISFIED: "✓", Outcome.VIOLATED: "✗", Outcome.UNDETERMINED: "?"}
+_STYLES = {Outcome.SATISFIED: "green", Outcome.VIOLATED: "red", Outcome.UNDETERMINED: "yellow"}
+_EVIDENCE_STYLES = {"support": "bold green", "violation": "bold red underline"}
+_QUOTES = 3  # how many pieces of evidence the table quotes; the response shows all
+_QUOTE_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of a response file, and the task that it answers.
+
+    Attributes:
+        line: its line in the file, from 1.
+        task: the task.
+        index: its place among the responses to the same task, from 0.
+        text: the response.
+    """
+
+    line: int
+    task: Task
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer with the verdicts that were asked for, in the rubric's order."""
+
+    answer: Answer
+    criteria: tuple[Criterion, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def credited(self) -> tuple[Verdict, ...]:
+        """The verdicts as they count: a criterion that describes something unwanted is met when it is violated."""
+        return tuple(
+            Verdict(verdict.criterion_id, Outcome(-verdict.outcome if criterion.unwanted else verdict.outcome), "")
+            for criterion, verdict in zip(self.criteria, self.verdicts, strict=True)
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON; the accuracies are null where nothing was determined."""
+        from rtt.records import verdict_to_json
+
+        value = {
+            "task_id": self.answer.task.id,
+            "index": self.answer.index,
+            "line": self.answer.line,
+            "response": self.answer.text,
+            "verdicts": [verdict_to_json(verdict) for verdict in self.verdicts],
+            "rubric_accuracy": rubric_accuracy([self.credited]),
+            "instruction_accuracy": instruction_accuracy([self.credited]),
+        }
+        # Half a surrogate pair, which a cut response may end in, has no UTF-8: only an escape can carry it.
+        is_unicode = not any("\ud800" <= character <= "\udfff" for character in self.answer.text)
+        return json.dumps(value, ensure_ascii=not is_unicode)
+
+
+@click.command()
+@click.argument("tasks", type=click.Path(path_type=Path))
+@click.argument("responses", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="What goes to standard output. auto: a table on a terminal, otherwise jsonl (with --out: the summary).",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the verdicts as JSON lines here.")
+@click.option("--loose", is_flag=True, help="Judge as IFEval's loose metric does: any of 8 trimmed variants may pass.")
+@click.option(
+    "--criterion",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be given again.",
+)
+@click.option("--failed", is_flag=True, help="Leave out responses that meet every criterion; the summary counts them.")
+def verify(
+    tasks: Path, responses: Path, form: str, out: Path | None, loose: bool, patterns: tuple[str, ...], failed: bool
+) -> None:
+    """Check RESPONSES against the rubrics of TASKS, and show for each verdict the words that decide it.
+
+    TASKS is a task file (or a file in IFEval's format). RESPONSES has one JSON object a line: the answer under
+    `response` (or `text`), and the task it answers under `task_id` (or `id`, or IFEval's `key`, or the text of the
+    prompt under `prompt`). `-` reads standard input. A task may have any number of responses.
+
+    \b
+    A table with the evidence in colour, as it is or in a pager:
+        rtt verify tasks.jsonl responses.jsonl
+        FORCE_COLOR=1 rtt verify tasks.jsonl responses.jsonl --format table | less -R
+    \b
+    Verdicts for another program, and the summary on the terminal:
+        rtt verify tasks.jsonl responses.jsonl --out verdicts.jsonl
+        rtt verify tasks.jsonl responses.jsonl | jq '.verdicts[].outcome'
+    \b
+    What goes wrong with keywords:
+        rtt verify tasks.jsonl responses.jsonl --criterion 'keywords:*' --failed
+    \b
+    IFEval's strict and loose figures:
+        rtt verify input_data.jsonl answers.jsonl --format summary
+        rtt verify input_data.jsonl answers.jsonl --format summary --loose
+
+    A JSON line holds task_id, index (which of the task's responses), line, response, verdicts (criterion_id, outcome
+    1, -1 or 0 for undetermined, source, reason, scope, missing, evidence with start, end and polarity),
+    rubric_accuracy and instruction_accuracy.
+
+    Exit codes: 0 verdicts were given, whatever they say; 2 a file cannot be used, and the message says where.
+    """
+    from rich.console import Console
+
+    from rtt.rubrics import read_tasks
+
+    for given in (tasks, responses):
+        if out is not None and out.exists() and given.exists() and out.samefile(given):
+            raise DataError(f"--out {out}: is the file that is read; expected another one")
+    by_id = {task.id: task for task in read_tasks(tasks)}
+    stdout = Console(highlight=False, markup=False, emoji=False)
+    stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if form == "auto":
+        form = "table" if stdout.is_terminal else "jsonl" if out is None else "summary"
+    # A bar and a table on the same terminal would write into each other.
+    shows_progress = stderr.is_terminal and (form == "summary" or not stdout.is_terminal)
+
+    tally = Tally()
+    with contextlib.ExitStack() as stack:
+        write = stack.enter_context(write_lines(out)) if out is not None else None
+        advance = stack.enter_context(_progress(stderr, responses)) if shows_progress else None
+        answer = None
+        for answer in read_responses(responses, by_id, tasks, advance):
+            result = judged(answer, patterns, loose)
+            if not result.verdicts:
+                continue  # none of its criteria was asked for
+            tally.add(result)
+            if failed and all(verdict.outcome is Outcome.SATISFIED for verdict in result.credited):
+                continue
+            if write is not None:
+                write(result.to_json())
+            if form == "jsonl":
+                click.echo(result.to_json().encode())  # UTF-8, whatever the terminal speaks
+            elif form == "table":
+                print_result(stdout, result)
+        if answer is None:
+            raise DataError(f"{responses}: has no response in it; expected one JSON object a line")
+        if not tally.results:
+            raise DataError(f"no criterion answered here matches {list(patterns)}; expected an id or a rule's name")
+    tally.print(stderr if form == "jsonl" else stdout)
+    if out is not None:
+        stderr.print(f"verdicts: {out}", soft_wrap=True)
+
+
+# ------------------------------------------------------------------------------------------------------- responses
+
+
+def read_responses(
+    file: Path, tasks: Mapping[str, Task], task_file: Path, advance: Callable[[int], None] | None = None
+) -> Iterator[Answer]:
+    """The responses of a file in order, each with its task.
+
+    Args:
+        file: JSON lines; ``-`` is standard input. Keys that are not used here are left alone: response files come from
+            many tools.
+        tasks: the tasks by id.
+        task_file: where they come from, for messages.
+        advance: told the number of bytes of each line.
+
+    Raises:
+        DataError: a line cannot be used; the message says file, line, field and what to do.
+    """
+    find = _Finder(tasks, task_file)
+    seen: Counter[str] = Counter()
+    name = "standard input" if str(file) == "-" else str(file)
+    lines = number_lines(sys.stdin.buffer, name) if str(file) == "-" else read_lines(file)
+    for number, line in lines:
+        try:
+            value = decode_line(line)
+            if not isinstance(value, dict):
+                raise LineError(f"got {type(value).__name__}; expected a JSON object, one response a line")
+            task = find(value)
+            text = _text_of(value)
+        except LineError as error:
+            raise DataError(f"{name}:{number}: {error}") from None
+        yield Answer(line=number, task=task, index=seen[task.id], text=text)
+        seen[task.id] += 1
+        if advance is not None:
+            advance(len(line) + 1)
+
+
+class _Finder:
+    """Finds the task that a response line names, by id, by IFEval's key, or by the text of its prompt."""
+
+    def __init__(self, tasks: Mapping[str, Task], task_file: Path) -> None:
+        self.tasks = tasks
+        self.task_file = task_file
+        self.by_key: dict[object, list[Task]] = defaultdict(list)
+        self.by_prompt: dict[str, list[Task]] = defaultdict(list)
+        for task in tasks.values():
+            if isinstance(key := task.metadata.get("key"), str | int):
+                self.by_key[key].append(task)
+            self.by_prompt[task.prompt[-1].content].append(task)
+
+    def __call__(self, line: Mapping[str, Any]) -> Task:
+        tried = []
+        for field in ("task_id", "id", "key", "prompt"):
+            value = line.get(field)
+            if not isinstance(value, str | int):
+                continue
+            found = self._found(field, value)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise LineError(f"{field}: fits {len(found)} tasks: {[task.id for task in found[:3]]}; give a task_id")
+            tried.append(f"{field} {_short(value)}")
+        if not tried:
+            raise LineError(f"names no task, its keys are {list(line)[:10]}; expected task_id, id, key or prompt")
+        raise LineError(f"{' and '.join(tried)} fit no task of {self.task_file}; are these the tasks it answers?")
+
+    def _found(self, field: str, value: str | int) -> list[Task]:
+        if field == "prompt":
+            return self.by_prompt.get(str(value), [])
+        if field in ("task_id", "id") and value in self.tasks:
+            return [self.tasks[str(value)]]
+        return self.by_key.get(value, []) if field != "task_id" else []
+
+
+def _text_of(line: Mapping[str, Any]) -> str:
+    field = next((field for field in ("response", "text") if field in line), None)
+    if field is None:
+        raise LineError(f"response: is missing, the keys are {list(line)[:10]}; expected the answer under 'response'")
+    text = line[field]
+    if not isinstance(text, str):
+        raise LineError(f"{field}: got {_short(text)} ({type(text).__name__}); expected the answer as text")
+    return text
+
+
+def judged(answer: Answer, patterns: Sequence[str], loose: bool) -> Result:
+    """The answer with the verdicts on the criteria whose id or rule matches a pattern; all of them without patterns."""
+    from rtt.verifiers import verify as verify_response
+    from rtt.verifiers import verify_loose
+
+    criteria = answer.task.rubric.criteria
+    verdicts = verify_response(answer.task, answer.text)
+    if loose:
+        outcomes = verify_loose(answer.task, answer.text)
+        verdicts = [_loosened(strict, outcome) for strict, outcome in zip(verdicts, outcomes, strict=True)]
+    kept = [
+        (criterion, verdict)
+        for criterion, verdict in zip(criteria, verdicts, strict=True)
+        if not patterns or any(_matches(criterion, pattern) for pattern in patterns)
+    ]
+    return Result(answer, tuple(criterion for criterion, _ in kept), tuple(verdict for _, verdict in kept))
+
+
+def _loosened(strict: Verdict, outcome: Outcome) -> Verdict:
+    """The loose verdict. Where a trimmed variant decides it, the evidence in the response as it is says nothing."""
+    if outcome is strict.outcome or outcome is not Outcome.SATISFIED:
+        return strict
+    reason = f"a trimmed variant meets it; as it is: {strict.reason}"
+    return Verdict(strict.criterion_id, outcome, strict.source, reason, scope="response")
+
+
+def _matches(criterion: Criterion, pattern: str) -> bool:
+    names = [criterion.id] if criterion.rule is None else [criterion.id, criterion.rule.name]
+    return any(fnmatch.fnmatchcase(name, pattern.removeprefix("ifeval:")) for name in names)
+
+
+# ---------------------------------------------------------------------------------------------------------- output
+
+
+def print_result(console: Console, result: Result) -> None:
+    """Print one response's verdicts as a table, then the response with its evidence in colour.
+
+    Nothing in the response reaches the terminal as a command: see :func:`visible`.
+    """
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    answer = result.answer
+    met = sum(verdict.outcome is Outcome.SATISFIED for verdict in result.credited)
+    head = f"{visible(answer.task.id)}  response {answer.index}, line {answer.line}: "
+    console.print(Text(head, style="bold").append(f"{met} of {len(result.verdicts)} criteria met"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    for heading in ("verdict", "criterion", "reason", "evidence"):
+        table.add_column(heading, overflow="fold", min_width=14 if heading == "verdict" else None)
+    for criterion, verdict, credited in zip(result.criteria, result.verdicts, result.credited, strict=True):
+        outcome = verdict.outcome.name.lower() + (", unwanted" if criterion.unwanted else "")
+        table.add_row(
+            Text(f"{_SIGNS[credited.outcome]} {outcome}", style=_STYLES[credited.outcome]),
+            Text.assemble((f"{visible(criterion.id)}: ", "bold"), visible(criterion.text)),
+            Text(visible(verdict.reason)),
+            _quotes(verdict, answer.text),
+        )
+    console.print(table)
+    evidence = [span for verdict in result.verdicts for span in verdict.evidence]
+    shown = highlighted(answer.text, evidence) if answer.text.strip() else Text("the response is blank", style="dim")
+    console.print(Padding(shown, (0, 0, 1, 2)))
+
+
+def highlighted(text: str, evidence: Sequence[Span]) -> Text:
+    """The response with its evidence marked: support green, violation red and underlined, violation on top."""
+    from rich.text import Text
+
+    shown = Text(visible(text), overflow="fold")
+    for span in sorted(evidence, key=lambda span: span.polarity):  # "support" before "violation"
+        shown.stylize(_EVIDENCE_STYLES[span.polarity], span.start, span.end)
+    return shown
+
+
+def visible(text: str) -> str:
+    """The text with every character that commands a terminal, or turns its direction, shown as a sign instead.
+
+    Line ends and tabs stay. The result is as long as the text, so spans keep their place.
+    """
+    return text.translate(_VISIBLE)
+
+
+_VISIBLE = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "\u2421",
+    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),  # C1: some terminals obey them
+    **dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd"),  # direction
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a surrogate pair cannot be printed
+}
+
+
+def _quotes(verdict: Verdict, text: str) -> Text:
+    from rich.text import Text
+
+    quotes = Text()
+    for span in verdict.evidence[:_QUOTES]:
+        words = visible(text[span.start : span.end].replace("\n", "⏎").replace("\t", " "))
+        quotes.append(f"{_shortened(words)}\n", style=_EVIDENCE_STYLES[span.polarity])
+    if len(verdict.evidence) > _QUOTES:
+        quotes.append(f"and {len(verdict.evidence) - _QUOTES} more\n", style="dim")
+    if not verdict.evidence and verdict.scope == "response" and verdict.determined:
+        quotes.append("the whole response", style="dim")
+    quotes.rstrip()
+    return quotes
+
+
+def _shortened(words: str) -> str:
+    half = _QUOTE_WIDTH // 2
+    return words if len(words) <= _QUOTE_WIDTH else f"{words[:half]}…{words[-half + 1 :]}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class Tally:
+    """What all responses add up to; keeps outcomes, not the responses."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Verdict, ...]] = []
+        self.by_rule: dict[str, Counter[Outcome]] = defaultdict(Counter)
+        self.tasks: set[str] = set()
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        self.tasks.add(result.answer.task.id)
+        self.results.append(result.credited)
+        for criterion, verdict in zip(result.criteria, result.credited, strict=True):
+            self.by_rule[criterion.rule.name if criterion.rule is not None else criterion.kind][verdict.outcome] += 1
+
+    def print(self, console: Console) -> None:
+        """Print pass rates by rule, the lowest first, then the accuracies in one line."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        if len(self.results) > 1 and len(self.by_rule) > 1:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            table.add_column("rule", no_wrap=True)
+            for heading in ("met", "not met", "undetermined", "rate"):
+                table.add_column(heading, justify="right")
+            for rule, counts in sorted(self.by_rule.items(), key=lambda item: (_rate(item[1]) or 0.0, item[0])):
+                table.add_row(Text(rule), *(str(counts[outcome]) for outcome in _SIGNS), _percent(_rate(counts)))
+            console.print(table)
+        console.print(self.summary(), soft_wrap=True)
+
+    def summary(self) -> str:
+        """Rubric and instruction accuracy, with what they are fractions of, and the number of undetermined verdicts."""
+        counts = sum(self.by_rule.values(), Counter[Outcome]())
+        determined = counts[Outcome.SATISFIED] + counts[Outcome.VIOLATED]
+        judged = [verdicts for verdicts in self.results if any(verdict.determined for verdict in verdicts)]
+        whole = sum(instruction_accuracy([verdicts]) == 1 for verdicts in judged)
+        return (
+            f"{_count(len(self.results), 'response')} to {_count(len(self.tasks), 'task')}: "
+            f"rubric accuracy {_percent(rubric_accuracy(self.results))} ({counts[Outcome.SATISFIED]}/{determined}), "
+            f"instruction accuracy {_percent(instruction_accuracy(self.results))} ({whole}/{len(judged)}), "
+            f"undetermined {counts[Outcome.UNDETERMINED]}"
+        )
+
+
+def _rate(counts: Counter[Outcome]) -> float | None:
+    determined = counts[Outcome.SATISFIED] + counts[Outcome.VIOLATED]
+    return counts[Outcome.SATISFIED] / determined if determined else None
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.1f} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+@contextlib.contextmanager
+def _progress(console: Console, file: Path) -> Iterator[Callable[[int], None]]:
+    """A bar over the file's bytes on standard error."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    total = None if str(file) == "-" else os.path.getsize(file)
+    columns = (TextColumn("verify"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("verify", total=total)
+        yield lambda bytes_read: progress.advance(bar, bytes_read)
