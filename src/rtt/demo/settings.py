@@ -1,0 +1,128 @@
+"""What the demo's numbers depend on, beside the model: its settings, and the methods that it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rtt.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """All that the demo's numbers depend on, beside the model. One run, one value of this."""
+
+    seed: int = 0
+    """Of LoRA's first weights, the order of the tasks, and all sampling."""
+
+    # Training: ten steps of 32 responses take about ten minutes on two CPU cores.
+    steps: int = 10
+    prompts_per_step: int = 4
+    num_generations: int = 8
+    """Responses to each prompt: the group G that advantages are measured in."""
+    micro_batch: int = 8
+    """Responses that share a forward and backward pass; it changes time and memory, not the result."""
+    max_completion_length: int = 40
+    """Tokens; a short limit keeps a step short, and the easy tasks can be met within it."""
+    temperature: float = 0.8
+    """Below 1: at 1 a model of this size writes noise in a third of its responses."""
+    learning_rate: float = 3e-4
+    """High for GRPO and usual for LoRA: ten steps are few."""
+    lora_rank: int = 16
+    lora_alpha: int = 32
+
+    # The method (see RTTConfig); the baselines of --compare take their own values of these.
+    reward: str = "csr"
+    partition: str = "intra_sample"
+    token_weight: float = 0.5
+    """lambda of A = A_res + lambda A_tok; 0.5 is the authors' value."""
+    silent_when_unanimous: bool = False
+    mass_preserving: bool = False
+    sigma_floor: float = 0.0
+    exclude_special_tokens: bool = False
+    token_advantage_bound: float | None = None
+
+    # Held-out evaluation: prompts and not samples are what narrows the intervals.
+    eval_prompts: int = 64
+    eval_samples: int = 2
+    eval_batch: int = 128
+    eval_max_tokens: int = 48
+    difficulty: str = "easy"
+    """Which of the bundled tasks: ``"easy"``, ``"full"``, or ``"all"``."""
+
+    save_steps: int = 2
+    """A killed run loses at most this many steps."""
+    records_steps: int = 5
+
+    def with_changes(self, changes: Mapping[str, Any]) -> DemoSettings:
+        """The same settings but for some fields."""
+        return replace(self, **changes)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not run.
+
+        Raises:
+            ConfigurationError: a number out of range, or a batch that does not divide.
+        """
+        for name in ("steps", "prompts_per_step", "micro_batch", "max_completion_length", "eval_prompts", "save_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.num_generations < 2:
+            raise ConfigurationError(f"num_generations is {self.num_generations}; a group needs at least 2 responses")
+        if self.prompts_per_step * self.num_generations % self.micro_batch:
+            raise ConfigurationError(
+                f"{self.prompts_per_step} prompts x {self.num_generations} responses do not divide into micro batches "
+                f"of {self.micro_batch}"
+            )
+
+
+FAST = DemoSettings(
+    steps=2,
+    prompts_per_step=2,
+    num_generations=4,
+    micro_batch=8,
+    max_completion_length=24,
+    temperature=1.0,
+    learning_rate=1e-3,
+    lora_rank=4,
+    lora_alpha=8,
+    eval_prompts=8,
+    eval_samples=2,
+    eval_batch=16,
+    eval_max_tokens=24,
+    save_steps=1,
+    records_steps=1,
+)
+"""Every part of the pipeline in seconds, with a random model that learns nothing."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One training method: its name on disk, its title, and the options that make it."""
+
+    name: str
+    title: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def methods(settings: DemoSettings, *, baselines: bool) -> list[Method]:
+    """RTT-GRPO by the settings; with ``baselines`` also GRPO with either reward, and GDPO."""
+    token_level = {
+        "reward": settings.reward,
+        "partition": settings.partition,
+        "token_weight": settings.token_weight,
+        "silent_when_unanimous": settings.silent_when_unanimous,
+        "mass_preserving": settings.mass_preserving,
+        "sigma_floor": settings.sigma_floor,
+        "exclude_special_tokens": settings.exclude_special_tokens,
+        "token_advantage_bound": settings.token_advantage_bound,
+    }
+    chosen = [Method("rtt-grpo", "RTT-GRPO", token_level)]
+    if baselines:
+        chosen += [
+            Method("grpo-aon", "GRPO-AON", {"token_weight": 0.0, "reward": "aon"}),
+            Method("grpo-csr", "GRPO-CSR", {"token_weight": 0.0, "reward": "csr"}),
+            Method("gdpo", "GDPO", {"token_weight": 0.0, "response_advantage": "gdpo"}),
+        ]
+    return chosen
