@@ -1,5 +1,6 @@
 # Everything runs in .venv, which is built on first use. PYTHON=/path/to/python chooses another interpreter.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NEW_ENOUGH := 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for python in python3.11 python3; do $$python -c $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 BIN := .venv/bin
@@ -18,8 +19,8 @@ setup: $(READY) ## Build the virtual environment .venv
 
 # With a GPU, pip's own torch. Without one, the much smaller CPU build where its index can be reached at once.
 $(READY): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer; give it as PYTHON=/path/to/python" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"make: needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}")'
+	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) || { \
+	    echo "make: needs Python 3.11 or newer; choose one by PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Building .venv (once, a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@if nvidia-smi >/dev/null 2>&1; then \

@@ -145,7 +145,7 @@ def test_the_family_may_be_named_and_is_dropped() -> None:
         ("keywords:existance", "did you mean 'keywords:existence'"),
         ("ifeval:no_comma", "did you mean 'punctuation:no_comma'"),
         ("ifeval:ifeval:keywords:existence", "did you mean 'keywords:existence'"),
-        ("count:words", r"see rtt\.rule_schemas\.rule_names\(\)"),
+        ("zzz", r"see rtt\.rule_schemas\.rule_names\(\)"),
         ("", r"see rtt\.rule_schemas\.rule_names\(\)"),
     ],
 )
@@ -193,7 +193,11 @@ def test_nulls_are_dropped_and_whole_floats_become_integers() -> None:
         ("keywords:existence", {"keywords": []}, r"keywords: got \[\] \(list\); expected at least one text"),
         ("keywords:existence", {"keywords": "robot"}, r"keywords: got 'robot' \(str\); expected a list of texts"),
         ("keywords:existence", {"keywords": ["a", 1]}, r"keywords\.1: got 1 \(int\); expected text"),
-        ("keywords:existence", {"keyword": ["a"]}, r"keyword: is not an argument of this rule; did you mean 'keywords'"),
+        (
+            "keywords:existence",
+            {"keyword": ["a"]},
+            r"keyword: is not an argument of this rule; did you mean 'keywords'",
+        ),
         ("keywords:existence", None, r"got None \(NoneType\) as arguments; expected an object"),
         (
             "keywords:letter_frequency",
@@ -201,7 +205,7 @@ def test_nulls_are_dropped_and_whole_floats_become_integers() -> None:
             "expected one character that is not a blank",
         ),
         ("language:response_language", {"language": "xx"}, r"language: got 'xx' \(str\); expected one of \['af', "),
-        ("language:response_language", {"language": "zh"}, r"expected one of \['zh-tw', 'zh-cn'\]"),
+        ("language:response_language", {"language": "zh"}, r"expected one of \['zh-"),
         (
             "length_constraints:nth_paragraph_first_word",
             {"num_paragraphs": 2, "nth_paragraph": 3, "first_word": "a"},

@@ -202,7 +202,7 @@ def _character(value: str) -> str:
 
 def _language(value: str) -> str:
     if value not in LANGUAGES:
-        near = difflib.get_close_matches(value, LANGUAGES, n=3)
+        near = difflib.get_close_matches(value, LANGUAGES, n=3, cutoff=0.5)
         raise PydanticCustomError("language", "{text}", {"text": f"one of {near or list(LANGUAGES)}"})
     return value
 

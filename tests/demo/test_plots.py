@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.image import imread  # noqa: E402
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
-from rtt.demo.evaluation import Sample, summarise  # noqa: E402
-from rtt.demo.plots import COLOURS, PANELS, plot_curves, plot_rules, series  # noqa: E402
-from rtt.demo.run import bundled_tasks  # noqa: E402
-from rtt.verdicts import Outcome  # noqa: E402
+from rtt.demo.evaluation import Sample, summarise
+from rtt.demo.plots import COLOURS, PANELS, plot_curves, plot_rules, series
+from rtt.demo.run import bundled_tasks
+from rtt.verdicts import Outcome
 
 HISTORY = [
     {"step": 1, "rtt/rubric_accuracy": 0.25, "rtt/token_advantage_size": 0.1, "entropy": 2.0},

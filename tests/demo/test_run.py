@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -16,22 +17,19 @@ pytest.importorskip("trl")
 pytest.importorskip("peft")
 pytest.importorskip("matplotlib")
 
-import torch  # noqa: E402
-from rich.console import Console  # noqa: E402
+import torch
+from rich.console import Console
 
-from rtt.demo import run  # noqa: E402
-from rtt.demo.models import tiny_model  # noqa: E402
-from rtt.demo.report import Report, samples_markdown, to_json, to_markdown, verdict  # noqa: E402
-from rtt.demo.run import bundled_tasks, run_demo  # noqa: E402
-from rtt.demo.settings import FAST, DemoSettings, methods  # noqa: E402
-from rtt.errors import ConfigurationError, DataError, RTTError  # noqa: E402
+from rtt.demo import run
+from rtt.demo.models import tiny_model
+from rtt.demo.report import Report, samples_markdown, to_json, to_markdown, verdict
+from rtt.demo.run import bundled_tasks, run_demo
+from rtt.demo.settings import FAST, DemoSettings, methods
+from rtt.errors import ConfigurationError, DataError, RTTError
 
 QUICK = replace(
     FAST,
-    prompts_per_step=1,
-    num_generations=2,
-    micro_batch=2,
-    max_completion_length=8,
+    max_completion_length=16,
     eval_prompts=3,
     eval_samples=2,
     eval_max_tokens=8,
@@ -62,7 +60,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-# --------------------------------------------------------------------------------------------------------- what it leaves
+# ------------------------------------------------------------------------------------------------------- what it leaves
 
 
 def test_a_run_leaves_every_file_that_it_names(finished: tuple[Path, Report, str]) -> None:
@@ -74,7 +72,7 @@ def test_a_run_leaves_every_file_that_it_names(finished: tuple[Path, Report, str
     assert (output / "rules.png").read_bytes().startswith(PNG)
     assert (output / "rtt-grpo" / "adapter" / "adapter_model.safetensors").is_file()
     records = sorted((output / "rtt-grpo" / "records").glob("*.jsonl"))
-    assert [len(path.read_text().splitlines()) for path in records] == [2, 2]  # two steps of two responses
+    assert [len(path.read_text().splitlines()) for path in records] == [8, 8]  # two steps of eight responses
     assert [row["step"] for row in report.arms[0].history] == [1, 2]
 
 
@@ -114,7 +112,7 @@ def test_training_really_changes_the_adapter(finished: tuple[Path, Report, str])
     assert any(weight.abs().max() > 0 for name, weight in weights.items() if "lora_B" in name)
 
 
-# --------------------------------------------------------------------------------------------------------------- resuming
+# ------------------------------------------------------------------------------------------------------------- resuming
 
 
 def test_a_finished_run_is_not_done_again(finished: tuple[Path, Report, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +155,8 @@ def test_a_run_stopped_between_steps_ends_as_the_undisturbed_one(
 
 
 def test_comparing_keeps_the_first_method_and_adds_three(finished: tuple[Path, Report, str], tmp_path: Path) -> None:
-    output, _, _ = finished
+    output = tmp_path / "run"
+    shutil.copytree(finished[0], output)
     before = contents(output / "rtt-grpo")
     report, printed = demo(output, baselines=True)
     assert [arm.name for arm in report.arms] == ["rtt-grpo", "grpo-aon", "grpo-csr", "gdpo"]
@@ -201,7 +200,7 @@ def test_a_spoilt_evaluation_is_refused_with_the_way_out(tmp_path: Path) -> None
         run._read_evaluation(tmp_path / "before.json", bundled_tasks("heldout", "easy")[:1])
 
 
-# --------------------------------------------------------------------------------------------------------------- settings
+# ------------------------------------------------------------------------------------------------------------- settings
 
 
 def test_all_methods_share_everything_but_their_own_options() -> None:
@@ -232,7 +231,7 @@ def test_unknown_tasks_are_refused() -> None:
     assert len(bundled_tasks("train")) > len(bundled_tasks("train", "easy")) >= 100
 
 
-# ---------------------------------------------------------------------------------------------------------------- verdict
+# -------------------------------------------------------------------------------------------------------------- verdict
 
 
 def test_the_verdict_tells_improvement_from_noise(finished: tuple[Path, Report, str]) -> None:
@@ -247,7 +246,7 @@ def test_the_verdict_tells_improvement_from_noise(finished: tuple[Path, Report, 
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------- command
+# -------------------------------------------------------------------------------------------------------------- command
 
 
 def test_the_command_runs_with_the_given_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

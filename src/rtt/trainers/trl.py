@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import signature
 from pathlib import Path
@@ -28,7 +28,8 @@ import torch
 from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch.utils.data import Sampler
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt import credit
@@ -302,6 +303,43 @@ def _with_text(completion: Any, text: str) -> Any:
 # ------------------------------------------------------------------------------------------------------------ trainer
 
 
+class _ResumableOrder(Sampler[int]):
+    """TRL's sampler, with the order of the epoch that a resumed run is in.
+
+    TRL's draws a new permutation each time it is iterated and knows no epochs, so a run that resumes in its second epoch
+    would be given the first one's order again. This one draws and drops what the finished epochs had drawn.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+        self.drawn = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next iteration that of ``epoch``, counted from 0; does nothing in a run that was never interrupted."""
+        while self.drawn < epoch and self.sampler.shuffle:
+            torch.randperm(self.sampler.num_samples, generator=self.sampler.generator)
+            self.drawn += 1
+
+    def __iter__(self) -> Iterator[int]:
+        self.drawn += 1
+        yield from self.sampler
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+class _TellsTheEpoch(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Tells the sampler which epoch begins: not every wrapper that accelerate puts around it does."""
+
+    def __init__(self, trainer: RTTTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The epoch is a fraction after a checkpoint amid one, and a whole number up to rounding at its end."""
+        if self.trainer._order is not None:
+            self.trainer._order.set_epoch(int((state.epoch or 0) + 1e-6))
+
+
 @dataclass(frozen=True)
 class _Rollout:
     """What is known of this process's responses between the two overrides."""
@@ -364,6 +402,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             relevance = relevance_source(args.relevance, **options)
         self._relevance = relevance
         self._rollout: _Rollout | None = None
+        self._order: _ResumableOrder | None = None
         super().__init__(
             model=model,
             reward_funcs=[self._rubric_reward, *more],
@@ -376,6 +415,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             ),
             **kwargs,
         )
+        self.add_callback(_TellsTheEpoch(self))
+
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
+        self._order = _ResumableOrder(super()._get_train_sampler(dataset))
+        return self._order
 
     # ------------------------------------------------------------------------------- override 1: rewards, with verdicts
 
