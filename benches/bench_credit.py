@@ -21,6 +21,7 @@ Exits with 1 when a bound is missed.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -280,6 +281,7 @@ def status_bytes(field: str) -> int:
 
 def peak_above(function: Callable[[], Tensor]) -> int:
     """Bytes of resident memory that the call needed at most above what the process held before it, result included."""
+    ctypes.CDLL(None).malloc_trim(0)  # memory freed before must not serve the call unseen
     before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew from here
     result = function()

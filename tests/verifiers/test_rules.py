@@ -176,7 +176,7 @@ LAYOUT: list[Case] = [
         "⟦*one*⟧ and two*\n*** and",
     ),
     # Bold italics are italics and bold.
-    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "+", "a *⟦**b**⟧* c"),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "+", "a ⟦***b***⟧ c"),
     (
         "detectable_format:multiple_sections",
         {"section_spliter": "Section", "num_sections": 2},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtt.rule_schemas import NoArguments, RepeatPrompt
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, located, offending, present
-from rtt.verifiers.rules.text import lowered, raised, stripped
+from rtt.verifiers.rules.text import NOT_BLANK, lowered, raised, stripped
 
 _SEPARATOR = "******"
 
@@ -53,16 +53,24 @@ def repeat_prompt(text: str, arguments: RepeatPrompt, deadline: Deadline) -> Fin
 
     Official behaviour: case and blanks around both are ignored.
 
-    Evidence, satisfied: the repeated request supports; delete it and the verdict turns. Violated: what stands before
-    the request, if it comes later, violates (delete it and the verdict turns); else the word at which the response
-    first differs violates, and what was right before it supports; if the response ends before it differs, something is
-    missing.
+    Evidence, satisfied: the repeated request supports (all of them, if it stands there several times in a row); delete
+    it and the verdict turns. Violated: what stands before the request, if it comes later, violates (delete it and the
+    verdict turns); else the word at which the response first differs violates, and what was right before it supports
+    (to turn the verdict the rest of the request would have to be written); if the response ends before it differs,
+    something is missing.
     """
     request = arguments.prompt_to_repeat.strip().lower()
     lower, origin = lowered(text)
     start, end = stripped(lower)
-    if lower.startswith(request, start):
-        return present([raised((start, start + len(request)), origin)], "the request is repeated first")
+    repeated: list[Bounds] = []
+    at = start
+    while lower.startswith(request, at):
+        repeated.append(raised((at, at + len(request)), origin))
+        at += len(request)
+        following = NOT_BLANK.search(lower, at)
+        at = end if following is None else following.start()
+    if repeated:
+        return present(repeated, "the request is repeated first")
     later = lower.find(request, start)
     if later > 0:
         return offending([raised((start, later), origin)], "the request is repeated, but not first")

@@ -97,11 +97,23 @@ def number_highlighted_sections(text: str, arguments: NumberHighlightedSections,
     Official behaviour: any two asterisks of a line with something between them, "2 * 3 and 4 *" too; ``***so***``
     counts twice.
 
-    Evidence: each highlighted section, with its asterisks, supports, in both verdicts; violated, something is missing.
+    Evidence: each highlighted section, with all its asterisks, supports, in both verdicts; violated, something is
+    missing.
     """
     found = [match.span() for match in _SINGLE.finditer(text) if match.group().strip("*").strip()]
     found += [match.span() for match in _DOUBLE.finditer(text) if match.group()[2:-2].strip()]
-    return counted(sorted(found), "at least", arguments.num_highlights, "a highlighted section")
+    marked = [_with_asterisks(text, bounds) for bounds in sorted(found)]
+    return counted(marked, "at least", arguments.num_highlights, "a highlighted section")
+
+
+def _with_asterisks(text: str, bounds: Bounds) -> Bounds:
+    """To the ends of the runs of asterisks, of which ``***so***`` has longer ones than the expressions take."""
+    start, end = bounds
+    while text.startswith("*", start - 1) and start > 0:
+        start -= 1
+    while text.startswith("*", end):
+        end += 1
+    return start, end
 
 
 _SINGLE = re.compile(r"\*[^\n*]*\*")

@@ -1,0 +1,309 @@
+"""From a task and a response to verdicts: who decides, what happens when nobody can, and what stays untouched."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import langdetect
+import pytest
+
+from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError, VerifierError
+from rtt.rubrics import Code, Criterion, Message, Rubric, Rule, Task
+from rtt.rule_schemas import NoArguments, RuleArguments, describe
+from rtt.verdicts import Outcome, Span, Verdict
+from rtt.verifiers import counterfactual, loose_variants, verify, verify_loose, verify_rule
+from rtt.verifiers.rules import register_rule
+from rtt.verifiers.rules.findings import Deadline, Finding, absent, present, whole
+
+NO_COMMA = Rule(name="punctuation:no_comma")
+TITLE = Rule(name="detectable_format:title")
+
+
+def task(*criteria: Criterion) -> Task:
+    return Task(id="t", prompt=(Message(role="user", content="Go on."),), rubric=Rubric(criteria=criteria))
+
+
+class Yes:
+    """A judge that is always content, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+        self.asked.append([criterion.id for criterion in criteria])
+        return [Verdict(criterion.id, Outcome.SATISFIED, "judge:yes") for criterion in criteria]
+
+
+MIXED = task(
+    Criterion(id="a", text="Be polite."),
+    Criterion(id="b", text="No commas.", rule=NO_COMMA),
+    Criterion(id="c", text="Be brief."),
+    Criterion(id="d", text="A title.", rule=TITLE),
+)
+
+
+def test_verdicts_come_in_the_order_of_the_rubric_and_the_judge_is_asked_once() -> None:
+    judge = Yes()
+    verdicts = verify(MIXED, "<<Yes>>, sir", judge)
+    assert [(v.criterion_id, v.source, v.outcome.value) for v in verdicts] == [
+        ("a", "judge:yes", 1),
+        ("b", "rule:punctuation:no_comma", -1),
+        ("c", "judge:yes", 1),
+        ("d", "rule:detectable_format:title", 1),
+    ]
+    assert judge.asked == [["a", "c"]]
+
+
+def test_without_a_judge_its_criteria_are_undetermined() -> None:
+    verdicts = verify(MIXED, "Yes sir")
+    assert [v.outcome.value for v in verdicts] == [0, 1, 0, -1]
+    assert verdicts[0].reason == "needs a judge, none was given"
+
+
+def test_a_judge_is_not_asked_where_rules_decide_everything() -> None:
+    judge = Yes()
+    verify(task(Criterion(id="b", rule=NO_COMMA)), "Yes", judge)
+    assert judge.asked == []
+
+
+class Broken:
+    def __init__(self, answer: list[Verdict] | BaseException) -> None:
+        self.answer = answer
+
+    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (ConnectionError("no route"), "ConnectionError: no route"),
+        (VerifierError("the server is gone"), "the server is gone"),
+        ([], r"the judge answered for criteria [], expected ['a', 'c']"),
+        (
+            [Verdict("c", Outcome.SATISFIED, "judge:x"), Verdict("a", Outcome.SATISFIED, "judge:x")],
+            r"the judge answered for criteria ['c', 'a'], expected ['a', 'c']",
+        ),
+    ],
+)
+def test_a_judge_that_fails_decides_nothing(answer: Any, reason: str) -> None:
+    verdicts = verify(MIXED, "Yes sir", Broken(answer))
+    assert [v.outcome.value for v in verdicts] == [0, 1, 0, -1]
+    assert verdicts[0].reason == verdicts[2].reason == reason
+
+
+def test_code_that_comes_with_data_is_never_run() -> None:
+    code = Code(source="raise SystemExit('run!')", entry="check")
+    plain, with_judge = (
+        task(Criterion(id="a", text="Works.", code=code, fallback=fallback)) for fallback in ("error", "judge")
+    )
+    assert verify(plain, "text", Yes())[0].outcome is Outcome.UNDETERMINED
+    assert verify(plain, "text")[0].reason == "code that comes with data is never run"
+    assert verify(with_judge, "text", Yes())[0].source == "judge:yes"
+    assert verify(with_judge, "text")[0].outcome is Outcome.UNDETERMINED
+
+
+BROKEN = Rule(name="keywords:existence", arguments={"keywords": ["(unclosed"]})
+
+
+def test_a_pattern_that_does_not_compile_is_undetermined() -> None:
+    verdict = verify(task(Criterion(id="a", rule=BROKEN)), "text")[0]
+    assert verdict.outcome is Outcome.UNDETERMINED
+    assert verdict.reason.startswith("'(unclosed' is not a valid regular expression: ")
+
+
+def test_what_a_rule_cannot_decide_falls_back_as_the_criterion_says() -> None:
+    criteria = (Criterion(id=f, rule=BROKEN, fallback=f) for f in ("error", "judge", "fail"))
+    verdicts = verify(task(*criteria), "text", Yes())
+    assert [v.outcome.value for v in verdicts] == [0, 1, -1]
+    assert verdicts[2].scope == "response"
+    assert verdicts[2].reason.endswith("which this criterion counts as violated")
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(?:a*)*c", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+@pytest.mark.parametrize("rule", ["keywords:existence", "keywords:forbidden_words"])
+def test_a_catastrophic_pattern_runs_out_of_time_and_is_undetermined(rule: str, pattern: str) -> None:
+    arguments = {rule.removeprefix("keywords:").replace("existence", "keywords"): [pattern]}
+    start = time.monotonic()
+    verdict = verify_rule(rule, arguments, "a" * 100_000 + "!", criterion_id="a", time_limit=0.2)
+    assert time.monotonic() - start < 2
+    if verdict.outcome is Outcome.UNDETERMINED:
+        assert verdict.reason == "the time limit of 0.2 s a rule was reached"
+
+
+def test_the_time_limit_is_that_of_one_rule() -> None:
+    slow = Rule(name="keywords:existence", arguments={"keywords": ["(a|a)*b"]})
+    criteria = (Criterion(id="a", rule=slow), Criterion(id="b", rule=NO_COMMA))
+    verdicts = verify(task(*criteria), "a" * 5000, time_limit=0.05)
+    assert [v.outcome.value for v in verdicts] == [0, 1]
+
+
+class Site(RuleArguments):
+    site: str
+
+
+def _cites(text: str, arguments: Site, deadline: Deadline) -> Finding:
+    if arguments.site == "fail":
+        raise RuntimeError("no such site")
+    if arguments.site == "stop":
+        raise KeyboardInterrupt
+    if arguments.site == "slow":
+        while True:
+            deadline.remaining()
+    at = text.find(arguments.site)
+    return absent("no source") if at < 0 else present([(at, at + len(arguments.site))], "a source")
+
+
+register_rule("test_verify:cites", Site, _cites, lambda a: f"The response cites {a.site}.", edit=lambda *_: "?")
+
+
+def cites(site: str, text: str) -> Verdict:
+    return verify_rule("test_verify:cites", {"site": site}, text, criterion_id="a", time_limit=0.05)
+
+
+def test_a_rule_of_your_own() -> None:
+    verdict = cites("w3.org", "See w3.org.")
+    assert (verdict.outcome, verdict.evidence) == (Outcome.SATISFIED, (Span(4, 10, "support"),))
+    assert verdict.source == "rule:test_verify:cites"
+    assert counterfactual("See w3.org.", verdict) == "See ?."
+    assert cites("w3.org", "See it.").missing
+    assert describe("test_verify:cites", {"site": "w3.org"}) == "The response cites w3.org."
+    rule = Rule(name="test_verify:cites", arguments={"site": "w3.org"})
+    assert verify(task(Criterion(id="a", rule=rule)), "w3.org")[0].outcome is Outcome.SATISFIED
+
+
+def test_a_rule_of_your_own_cannot_take_the_place_of_another() -> None:
+    with pytest.raises(ConfigurationError, match="is registered already"):
+        register_rule("test_verify:cites", NoArguments, lambda *_: whole(True, ""), lambda _: "")
+    assert cites("w3.org", "See it.").outcome is Outcome.VIOLATED
+
+
+def test_a_rule_that_raises_is_undetermined_and_one_that_is_interrupted_is_not_caught() -> None:
+    verdict = cites("fail", "text")
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNDETERMINED, "RuntimeError: no such site")
+    assert cites("slow", "text").reason == "the time limit of 0.05 s a rule was reached"
+    with pytest.raises(KeyboardInterrupt):
+        cites("stop", "text")
+
+
+def test_a_call_that_is_wrong_is_refused() -> None:
+    with pytest.raises(UnknownRuleError, match="rule 'punctuation:no_coma' is not known"):
+        verify_rule("punctuation:no_coma", {}, "text", criterion_id="a")
+    with pytest.raises(RuleArgumentsError, match="keywords: is missing"):
+        verify_rule("keywords:existence", {}, "text", criterion_id="a")
+
+
+def test_the_eight_loose_variants() -> None:
+    assert loose_variants("*a*\n b \n**c**") == (
+        "*a*\n b \n**c**",
+        "b \n**c**",
+        "*a*\n b",
+        "b",
+        "a\n b \nc",
+        "b \nc",
+        "a\n b",
+        "b",
+    )
+    assert loose_variants("one") == ("one", "", "", "", "one", "", "", "")
+
+
+def test_loose_is_satisfied_if_any_variant_is() -> None:
+    def loose(text: str, *rules: Rule) -> list[int]:
+        criteria = (Criterion(id=f"c{k}", rule=rule) for k, rule in enumerate(rules))
+        return [outcome.value for outcome in verify_loose(task(*criteria), text)]
+
+    quotation = Rule(name="startend:quotation")
+    assert loose('Sure, here:\n"a b"\nGood luck', quotation, NO_COMMA) == [1, 1]
+    assert loose('Sure, here:\n"a, b"\nGood, luck', quotation, NO_COMMA) == [1, -1]
+    assert loose("text", BROKEN) == [0]
+    assert loose("  ", NO_COMMA) == [-1]
+    assert verify_loose(task(Criterion(id="a", text="Be polite.")), "text") == [Outcome.UNDETERMINED]
+
+
+MANY = task(
+    *(
+        Criterion(id=f"c{k}", rule=Rule(name=name, arguments=arguments))
+        for k, (name, arguments) in enumerate(
+            [
+                ("language:response_language", {"language": "en"}),
+                ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}),
+                ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"}),
+                ("change_case:english_lowercase", {}),
+                ("keywords:existence", {"keywords": ["t.?o", "three"]}),
+            ]
+        )
+    )
+)
+TEXTS = [f"DON'T count to {n}. It is {'short' * n}! Or not? trois quatre {n}" for n in range(24)]
+
+
+def test_verdicts_do_not_depend_on_threads_seeds_or_earlier_calls() -> None:
+    first = [verify(MANY, text) for text in TEXTS]
+    random.seed(1)
+    langdetect.DetectorFactory.seed = 17
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            again = list(pool.map(lambda text: verify(MANY, text + " "), reversed(TEXTS)))[::-1]
+    finally:
+        langdetect.DetectorFactory.seed = None
+    assert [[v.outcome for v in row] for row in again] == [[v.outcome for v in row] for row in first]
+
+
+def test_the_world_is_left_as_it_was() -> None:
+    random.seed(3)
+    before = random.getstate()
+    for text in TEXTS:
+        verify(MANY, text)
+    assert random.getstate() == before
+    assert langdetect.DetectorFactory.seed is None
+
+
+def test_rules_need_no_network_no_data_and_no_torch() -> None:
+    program = """
+import socket, sys
+def refuse(*_): raise OSError("no network")
+socket.socket.connect = socket.create_connection = refuse
+from rtt.verifiers import verify_rule
+found = [
+    verify_rule("length_constraints:number_sentences", {"num_sentences": 2, "relation": "at least"}, "A. B.", criterion_id="a"),
+    verify_rule("language:response_language", {"language": "en"}, "This is a text in English.", criterion_id="b"),
+]
+print([v.outcome.value for v in found], sorted({"torch", "transformers", "datasets", "trl"} & set(sys.modules)))
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "NLTK_DATA"} | {"HOME": "/nonexistent"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == "[1, 1] []"
+
+
+def test_a_typical_response_is_verified_in_well_under_a_millisecond() -> None:
+    text = "The quick brown fox jumps over the lazy dog, and nobody in the village minds it much.\n" * 12
+    criteria = (
+        Criterion(
+            id="a",
+            rule=Rule(name="keywords:frequency", arguments={"keyword": "fox", "frequency": 3, "relation": "at least"}),
+        ),
+        Criterion(
+            id="b",
+            rule=Rule(name="length_constraints:number_words", arguments={"num_words": 150, "relation": "less than"}),
+        ),
+        Criterion(id="c", rule=Rule(name="detectable_format:number_bullet_lists", arguments={"num_bullets": 3})),
+    )
+    usual = task(*criteria)
+    verify(usual, text)
+    times = []
+    for _ in range(20):
+        start = time.thread_time()
+        verify(usual, text)
+        times.append(time.thread_time() - start)
+    assert min(times) < 0.001
