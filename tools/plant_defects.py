@@ -250,7 +250,13 @@ DEFECTS = [
         (PARTITIONS,),
     ),
     Defect("rounding noise in constant rows", TOKENS, "_FLAT = 1 / 16", "_FLAT = 0.0", (PARTITIONS,)),
-    Defect("constant rows are shifted by a rounded mean", TOKENS, "_ROUNDING = 64", "_ROUNDING = 0", (PARTITIONS,)),
+    Defect(
+        "flat rows keep the rounding of their mean",
+        TOKENS,
+        "    rows.addcmul_(own_rows, rest.to(rows.dtype).unsqueeze(1), value=-1)\n",
+        "",
+        (PARTITIONS,),
+    ),
     Defect(
         "equal rewards differ by rounding",
         GROUPS,

@@ -161,7 +161,7 @@ def test_float32_holds_on_long_responses(partition: str, kind: str) -> None:
 
 @pytest.mark.parametrize("partition", NORMALISED_OVER_TOKENS)
 @pytest.mark.parametrize("constant", [0.1, 0.3, 0.7, 0.9, 1 / 3, 1.0, 1e-3, 0.0])
-@pytest.mark.parametrize("tokens", [1, 2, 7, 100, 4095, 4096])
+@pytest.mark.parametrize("tokens", [1, 2, 7, 100, 4095, 4096, 100_003])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_constant_row_gets_exactly_nothing(partition: str, constant: float, tokens: int, dtype: torch.dtype) -> None:
     relevance = torch.full((3, 2, tokens + 3), constant, dtype=dtype)

@@ -129,22 +129,30 @@ def test_what_a_rule_cannot_decide_falls_back_as_the_criterion_says() -> None:
     assert verdicts[2].reason.endswith("which this criterion counts as violated")
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(?:a*)*c", "^(([a-z])+.)+[A-Z]([a-z])+$"])
-@pytest.mark.parametrize("rule", ["keywords:existence", "keywords:forbidden_words"])
-def test_a_catastrophic_pattern_runs_out_of_time_and_is_undetermined(rule: str, pattern: str) -> None:
-    arguments = {rule.removeprefix("keywords:").replace("existence", "keywords"): [pattern]}
+# In Python's own engine each of these takes longer than anyone lives.
+CATASTROPHIC = ["^(a|a)*$", "(a|aa)+$", "(a+)+$", "(a|a)*b", "^(([a-z])+.)+[A-Z]([a-z])+$"]
+
+
+@pytest.mark.parametrize("pattern", CATASTROPHIC)
+@pytest.mark.parametrize("rule", ["keywords:existence", "keywords:frequency", "detectable_format:multiple_sections"])
+def test_a_catastrophic_pattern_does_not_hang(rule: str, pattern: str) -> None:
+    arguments: dict[str, Any] = {
+        "keywords:existence": {"keywords": [pattern]},
+        "keywords:frequency": {"keyword": pattern, "frequency": 1, "relation": "at least"},
+        "detectable_format:multiple_sections": {"section_spliter": pattern, "num_sections": 1},
+    }[rule]
     start = time.monotonic()
     verdict = verify_rule(rule, arguments, "a" * 100_000 + "!", criterion_id="a", time_limit=0.2)
     assert time.monotonic() - start < 2
-    if verdict.outcome is Outcome.UNDETERMINED:
-        assert verdict.reason == "the time limit of 0.2 s a rule was reached"
+    assert verdict.outcome is not Outcome.SATISFIED
 
 
-def test_the_time_limit_is_that_of_one_rule() -> None:
-    slow = Rule(name="keywords:existence", arguments={"keywords": ["(a|a)*b"]})
+def test_what_runs_out_of_time_is_undetermined_and_the_next_rule_has_its_own() -> None:
+    slow = Rule(name="keywords:existence", arguments={"keywords": [CATASTROPHIC[0]]})
     criteria = (Criterion(id="a", rule=slow), Criterion(id="b", rule=NO_COMMA))
-    verdicts = verify(task(*criteria), "a" * 5000, time_limit=0.05)
+    verdicts = verify(task(*criteria), "a" * 5000 + "!", time_limit=0.05)
     assert [v.outcome.value for v in verdicts] == [0, 1]
+    assert verdicts[0].reason == "the time limit of 0.05 s a rule was reached"
 
 
 class Site(RuleArguments):
@@ -225,6 +233,7 @@ def test_loose_is_satisfied_if_any_variant_is() -> None:
     assert loose('Sure, here:\n"a b"\nGood luck', quotation, NO_COMMA) == [1, 1]
     assert loose('Sure, here:\n"a, b"\nGood, luck', quotation, NO_COMMA) == [1, -1]
     assert loose("text", BROKEN) == [0]
+    assert verify_loose(task(Criterion(id="a", rule=BROKEN, fallback="fail")), "text") == [Outcome.VIOLATED]
     assert loose("  ", NO_COMMA) == [-1]
     assert verify_loose(task(Criterion(id="a", text="Be polite.")), "text") == [Outcome.UNDETERMINED]
 
@@ -274,8 +283,11 @@ def refuse(*_): raise OSError("no network")
 socket.socket.connect = socket.create_connection = refuse
 from rtt.verifiers import verify_rule
 found = [
-    verify_rule("length_constraints:number_sentences", {"num_sentences": 2, "relation": "at least"}, "A. B.", criterion_id="a"),
-    verify_rule("language:response_language", {"language": "en"}, "This is a text in English.", criterion_id="b"),
+    verify_rule(name, arguments, "This is a text in English. It has two sentences.", criterion_id="a")
+    for name, arguments in (
+        ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "at least"}),
+        ("language:response_language", {"language": "en"}),
+    )
 ]
 print([v.outcome.value for v in found], sorted({"torch", "transformers", "datasets", "trl"} & set(sys.modules)))
 """

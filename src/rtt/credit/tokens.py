@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 _FLAT = 1 / 16  # variance below this share of the squared mean: sums of squares would cancel, so shift first
-_ROUNDING = 64  # units in the last place that a sum over a row may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +97,9 @@ def measure(batch: CreditBatch, special: Bool[Tensor, "B T"] | None = None) -> M
     """Mean and spread of each row of relevance over the response's tokens, accurate for flat rows too.
 
     A row with enough spread is measured by plain sums of its values and of their squares, and stays where it is. In a
-    flat one these would cancel, so it is copied and shifted first by a constant near its mean: a constant row by that
-    very constant, which leaves exact zeros.
+    flat one these would cancel, so it is copied and measured again from its rounded mean. What that leaves of a constant
+    row is a few units in the last place, the same for each token: so few bits sum and divide exactly, and subtracting
+    their mean gives exact zeros.
     """
     taking_part = own_tokens(batch, special)
     relevance = own_relevance(batch, taking_part)
@@ -109,8 +109,8 @@ def measure(batch: CreditBatch, special: Bool[Tensor, "B T"] | None = None) -> M
     flat = spread < _FLAT * count * mean.square()
     response, criterion = flat.nonzero(as_tuple=True)  # (R,) each
     rows, own_rows = relevance[response, criterion], own[response]  # (R, T) each, copies
-    shift = _near(mean[flat], rows)
-    rows.addcmul_(own_rows, shift.to(rows.dtype).unsqueeze(1), value=-1)
+    shift = mean[flat].to(rows.dtype)
+    rows.addcmul_(own_rows, shift.unsqueeze(1), value=-1)
     rest, spread[flat] = _moments(rows, count[response, 0])
     rows.addcmul_(own_rows, rest.to(rows.dtype).unsqueeze(1), value=-1)
     mean[flat] = shift + rest
@@ -192,12 +192,3 @@ def _moments(rows: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     mean = precise(rows.sum(dim=-1)) / count.clamp(min=1)
     squares = precise(torch.linalg.vector_norm(rows, dim=-1)).square()
     return mean, (squares - count * mean.square()).clamp(min=0)
-
-
-def _near(mean: Tensor, rows: Tensor) -> Tensor:
-    """A constant near each row's mean, [R]: the row's largest value where the mean is that but for rounding."""
-    if len(mean) == 0:
-        return mean
-    largest = precise(rows.amax(dim=1))  # of the own tokens: relevance is not negative, and 0 elsewhere
-    tolerance = _ROUNDING * torch.finfo(rows.dtype).eps
-    return torch.where(largest - mean <= tolerance * largest, largest, precise(mean.to(rows.dtype)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rtt.errors import VerifierError
 from rtt.rule_schemas import canonical_name, parse_arguments
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers.rules import check_of, edit_of
@@ -45,28 +46,26 @@ def verify(task: Task, text: str, judge: Judge | None = None, *, time_limit: flo
     Args:
         task: what was asked for.
         text: the response, any string.
-        judge: decides the criteria without a rule; without one they are undetermined.
+        judge: decides the criteria without a rule, all in one call; without a judge they are undetermined.
         time_limit: seconds that a rule may take.
     """
     verdicts: dict[str, Verdict] = {}
     left: list[Criterion] = []
     for criterion in task.rubric.criteria:
-        if criterion.rule is not None:
-            rule = criterion.rule
+        rule, fallback = criterion.rule, criterion.fallback
+        if rule is not None:
             verdict = verify_rule(rule.name, rule.arguments, text, criterion_id=criterion.id, time_limit=time_limit)
         elif criterion.code is not None:
             verdict = _undetermined(criterion.id, "code", "code that comes with data is never run")
         else:
             verdict = _undetermined(criterion.id, "judge", "needs a judge, none was given")
+            fallback = "judge"
+        if not verdict.determined and fallback == "judge":
             left.append(criterion)
-        verdicts[criterion.id] = verdict
-        if verdict.determined or criterion.rule is None is criterion.code:
-            continue
-        if criterion.fallback == "judge" and judge is not None:
-            left.append(criterion)
-        elif criterion.fallback == "fail":
+        if not verdict.determined and fallback == "fail":
             reason = f"{verdict.reason}, which this criterion counts as violated"
-            verdicts[criterion.id] = Verdict(criterion.id, Outcome.VIOLATED, verdict.source, reason, scope="response")
+            verdict = Verdict(criterion.id, Outcome.VIOLATED, verdict.source, reason, scope="response")
+        verdicts[criterion.id] = verdict
     if judge is not None and left:
         verdicts.update(_judged(judge, task, text, left))
     return [verdicts[criterion.id] for criterion in task.rubric.criteria]
@@ -114,7 +113,8 @@ def loose_variants(text: str) -> tuple[str, ...]:
 def verify_loose(task: Task, text: str, *, time_limit: float = TIME_LIMIT) -> list[Outcome]:
     """IFEval's loose outcomes, in the order of the rubric: satisfied if any of the :func:`loose_variants` is.
 
-    A criterion is undetermined if no variant satisfies it and some could not be decided, or if no rule decides it.
+    A criterion is undetermined if no variant satisfies it and some could not be decided, or if no rule decides it; with
+    the fallback ``"fail"`` it then counts as violated. No judge is asked.
     """
     variants = tuple(dict.fromkeys(loose_variants(text)))
     outcomes: list[Outcome] = []
@@ -127,6 +127,8 @@ def verify_loose(task: Task, text: str, *, time_limit: float = TIME_LIMIT) -> li
                 best = max(best, verdict.outcome)
                 if best is Outcome.SATISFIED:
                     break
+        if best is Outcome.UNDETERMINED and criterion.fallback == "fail":
+            best = Outcome.VIOLATED
         outcomes.append(best)
     return outcomes
 
@@ -171,7 +173,5 @@ def _undetermined(criterion_id: str, source: str, reason: str) -> Verdict:
 
 
 def _in_words(error: Exception) -> str:
-    from rtt.errors import VerifierError
-
     text = str(error) if isinstance(error, VerifierError) else f"{type(error).__name__}: {error}"
     return text if len(text) <= 300 else f"{text[:297]}..."

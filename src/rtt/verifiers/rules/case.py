@@ -83,4 +83,4 @@ def capital_word_frequency(text: str, arguments: CapitalWordFrequency, deadline:
     satisfied, the whole response; violated, the surplus, from the n-th capital word on, violates.
     """
     found = capital_words(text, deadline)
-    return counted(found, arguments.capital_relation, arguments.capital_frequency, "a word in capital letters")
+    return counted(found, arguments.capital_relation, arguments.capital_frequency, "words in capital letters")

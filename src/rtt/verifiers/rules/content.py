@@ -31,7 +31,7 @@ def number_placeholders(text: str, arguments: NumberPlaceholders, deadline: Dead
                 continue
         found.append((start, close + 1))
         start = text.find("[", close)
-    return counted(found, "at least", arguments.num_placeholders, "a placeholder such as [address]")
+    return counted(found, "at least", arguments.num_placeholders, "placeholders such as [address]")
 
 
 def postscript(text: str, arguments: Postscript, deadline: Deadline) -> Finding:

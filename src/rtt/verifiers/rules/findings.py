@@ -111,11 +111,11 @@ def counted(found: Sequence[Bounds], relation: str, number: int, noun: str, coun
         found: the things, in order.
         relation: ``"at least"`` or ``"less than"``.
         number: n.
-        noun: what they are, for the reason.
+        noun: what they are, in the plural, for the reason.
         count: how many they count as, where that is not how many there are.
     """
     count = len(found) if count is None else count
-    reason = f"{count} of {noun}, expected {'fewer than' if relation == 'less than' else 'at least'} {number}"
+    reason = f"{noun}: {count}, expected {'fewer than' if relation == 'less than' else 'at least'} {number}"
     if relation == "at least":
         return present(found, reason) if count >= number else absent(reason, found)
     return whole(True, reason) if count < number else offending(found[number - 1 :], reason)

@@ -38,7 +38,7 @@ def frequency(text: str, arguments: Frequency, deadline: Deadline) -> Finding:
     """
     keyword = arguments.keyword.strip()
     found = pattern(keyword).find(text, deadline)
-    return counted(found, arguments.relation, arguments.frequency, f"the keyword {keyword!r}")
+    return counted(found, arguments.relation, arguments.frequency, f"occurrences of {keyword!r}")
 
 
 def forbidden_words(text: str, arguments: ForbiddenWords, deadline: Deadline) -> Finding:
@@ -77,4 +77,4 @@ def letter_frequency(text: str, arguments: LetterFrequency, deadline: Deadline) 
     while position >= 0:
         found.append(raised((position, position + 1), origin))
         position = lower.find(letter, position + 1)
-    return counted(found, arguments.let_relation, arguments.let_frequency, f"the letter {arguments.letter!r}")
+    return counted(found, arguments.let_relation, arguments.let_frequency, f"occurrences of {arguments.letter!r}")

@@ -103,7 +103,7 @@ def number_highlighted_sections(text: str, arguments: NumberHighlightedSections,
     found = [match.span() for match in _SINGLE.finditer(text) if match.group().strip("*").strip()]
     found += [match.span() for match in _DOUBLE.finditer(text) if match.group()[2:-2].strip()]
     marked = [_with_asterisks(text, bounds) for bounds in sorted(found)]
-    return counted(marked, "at least", arguments.num_highlights, "a highlighted section")
+    return counted(marked, "at least", arguments.num_highlights, "highlighted sections")
 
 
 def _with_asterisks(text: str, bounds: Bounds) -> Bounds:
@@ -134,7 +134,7 @@ def multiple_sections(text: str, arguments: MultipleSections, deadline: Deadline
     found = [_trimmed(text, bounds) for bounds in matches]
     # The official count is that of re.split, which also returns what groups match.
     count = len(found) * (1 + mark.groups)
-    return counted(found, "at least", arguments.num_sections, f'a heading "{splitter} 1"', count)
+    return counted(found, "at least", arguments.num_sections, f'headings such as "{splitter} 1"', count)
 
 
 def _trimmed(text: str, bounds: Bounds) -> Bounds:

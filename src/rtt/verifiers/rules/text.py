@@ -86,7 +86,8 @@ class Pattern:
                 flags = (regex.IGNORECASE if ignore_case else 0) | (regex.MULTILINE if multiline else 0)
                 self._timed = regex.compile(before + _STRAY_BRACE.sub(r"\1\\{", source) + after, regex.V0 | flags)
         except (re.error, regex.error, OverflowError, RecursionError) as error:
-            raise VerifierError(f"{source!r} is not a valid regular expression: {error}") from None
+            shown = source if len(source) <= 80 else f"{source[:77]}..."
+            raise VerifierError(f"{shown!r} is not a valid regular expression: {error}") from None
         self.groups: int = (self._plain or self._timed).groups
 
     def find(self, text: str, deadline: Deadline) -> list[Bounds]:
