@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BATCH, GROUPS, REWARDS = "rtt/credit/batch.py", "rtt/credit/groups.py", "rtt/credit/rewards.py"
 TOKENS, ADVANTAGES = "rtt/credit/tokens.py", "rtt/credit/advantages.py"
+RESPONSES, EVIDENCE, TRL = "rtt/responses.py", "rtt/relevance/evidence.py", "rtt/trainers/trl.py"
+VERIFIERS = "rtt/verifiers/__init__.py"
 
 PARTITIONS, PROPERTIES = "tests/credit/test_partitions.py", "tests/credit/test_properties.py"
 OPTIONS, PROCESSES = "tests/credit/test_options.py", "tests/credit/test_processes.py"
@@ -35,6 +37,13 @@ LEVELS, BATCHES, REWARD_TESTS = (
     "tests/credit/test_batch.py",
     "tests/credit/test_rewards.py",
 )
+
+RESPONSE_TESTS, EVIDENCE_TESTS, TRAINER = (
+    "tests/test_responses.py",
+    "tests/relevance/test_evidence.py",
+    "tests/trainers/test_trl.py",
+)
+VERIFY_TESTS = "tests/verifiers/test_verify.py"
 
 
 @dataclass(frozen=True)
@@ -405,6 +414,58 @@ DEFECTS = [
         "    return advantages.where(mask, 0.0)\n",
         "    return advantages\n",
         (LEVELS,),
+    ),
+    # ------------------------------------------------------------------------------- placement, verdicts, the trainer
+    Defect(
+        "the answer is placed at its first match",
+        RESPONSES,
+        "    start = end - len(tail)\n",
+        "    start = text.find(tail)\n    end = start + len(tail)\n",
+        (RESPONSE_TESTS,),
+    ),
+    Defect(
+        "the response is cut at the first added token",
+        RESPONSES,
+        "        if token in special:",
+        "        if token in special or token in getattr(tokenizer, 'added_tokens_decoder', {}):",
+        (RESPONSE_TESTS,),
+    ),
+    Defect(
+        "progress towards an unmet requirement is blamed",
+        EVIDENCE,
+        "                return ~support\n",
+        "                return support\n",
+        (EVIDENCE_TESTS,),
+    ),
+    Defect(
+        "an undetermined verdict has relevance",
+        EVIDENCE,
+        "        if verdict.outcome is Outcome.UNDETERMINED:\n",
+        "        if False:\n",
+        (EVIDENCE_TESTS,),
+    ),
+    Defect(
+        "an undetermined response is worth 0",
+        TRL,
+        "        return [None if math.isnan(reward) else reward for reward in rewards]\n",
+        "        return [0.0 if math.isnan(reward) else reward for reward in rewards]\n",
+        (TRAINER,),
+    ),
+    Defect(
+        "the relevance of another response",
+        TRL,
+        "torch.as_tensor(relevance[i])",
+        "torch.as_tensor(relevance[-1 - i])",
+        (TRAINER,),
+    ),
+    Defect(
+        "a rule that raises counts as violated",
+        VERIFIERS,
+        "    except Exception as error:  # noqa: BLE001\n"
+        "        return _undetermined(criterion_id, source, _in_words(error))\n",
+        "    except Exception as error:  # noqa: BLE001\n"
+        "        return Verdict(criterion_id, Outcome.VIOLATED, source, _in_words(error))\n",
+        (VERIFY_TESTS,),
     ),
 ]
 

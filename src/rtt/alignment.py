@@ -18,7 +18,7 @@ def tokens_in(
     """Which tokens overlap any of the character spans.
 
     Args:
-        token_spans: for each token its characters ``[start, end)``, [T]; a token with ``start == end`` overlaps nothing.
+        token_spans: for each token its characters ``[start, end)``, [T]; one with ``start == end`` overlaps nothing.
         spans: character spans ``[start, end)``, in any order.
         length: number of characters of the text; spans that leave it are cut.
 

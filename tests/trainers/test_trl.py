@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from rtt import credit
 from rtt.demo.models import tiny_model
 from rtt.errors import ConfigurationError, ShapeError
 from rtt.records import Record, read_records
 from rtt.rubrics import Criterion, Message, Rubric, Task
-from rtt.trainers.trl import RTTConfig, RTTTrainer, RubricReward, task_dataset
+from rtt.trainers.trl import RTTConfig, RTTTrainer, RubricReward, _ResumableOrder, task_dataset
 from rtt.verdicts import Outcome
 
 Settings = Callable[..., dict[str, Any]]
@@ -328,3 +329,24 @@ def test_the_overridden_methods_of_trl_have_the_signatures_that_were_read() -> N
     assert parameters(GRPOTrainer._calculate_rewards)[1:] == ["inputs", "prompts", "completions", "completion_ids_list"]
     assert parameters(GRPOTrainer._generate_and_score_completions)[1:] == ["inputs"]
     assert "advantages.dim() == 1" in inspect.getsource(GRPOTrainer._compute_loss)
+
+
+# --------------------------------------------------------------------------------------------------- order, on resuming
+
+
+def test_a_resumed_order_is_that_of_the_epoch() -> None:
+    def order() -> _ResumableOrder:
+        return _ResumableOrder(RepeatSampler(range(7), mini_repeat_count=2, batch_size=2, seed=5))
+
+    undisturbed, stock = order(), RepeatSampler(range(7), mini_repeat_count=2, batch_size=2, seed=5)
+    epochs = []
+    for epoch in range(3):
+        undisturbed.set_epoch(epoch)
+        epochs.append(list(undisturbed))
+        assert epochs[-1] == list(stock)  # an uninterrupted run is TRL's
+    assert epochs[0] != epochs[1]
+    for epoch in range(3):
+        resumed = order()
+        resumed.set_epoch(epoch)
+        resumed.set_epoch(epoch)  # more than one wrapper may tell it
+        assert list(resumed) == epochs[epoch]

@@ -97,9 +97,9 @@ def measure(batch: CreditBatch, special: Bool[Tensor, "B T"] | None = None) -> M
     """Mean and spread of each row of relevance over the response's tokens, accurate for flat rows too.
 
     A row with enough spread is measured by plain sums of its values and of their squares, and stays where it is. In a
-    flat one these would cancel, so it is copied and measured again from its rounded mean. What that leaves of a constant
-    row is a few units in the last place, the same for each token: so few bits sum and divide exactly, and subtracting
-    their mean gives exact zeros.
+    flat one these would cancel, so it is copied and measured again from its rounded mean. What that leaves of a
+    constant row is a few units in the last place, the same for each token: so few bits sum and divide exactly, and
+    subtracting their mean gives exact zeros.
     """
     taking_part = own_tokens(batch, special)
     relevance = own_relevance(batch, taking_part)

@@ -306,8 +306,8 @@ def _with_text(completion: Any, text: str) -> Any:
 class _ResumableOrder(Sampler[int]):
     """TRL's sampler, with the order of the epoch that a resumed run is in.
 
-    TRL's draws a new permutation each time it is iterated and knows no epochs, so a run that resumes in its second epoch
-    would be given the first one's order again. This one draws and drops what the finished epochs had drawn.
+    TRL's draws a new permutation each time it is iterated and knows no epochs, so a run that resumes in its second
+    epoch would be given the first one's order again. This one draws and drops what the finished epochs had drawn.
     """
 
     def __init__(self, sampler: Any) -> None:
@@ -315,7 +315,7 @@ class _ResumableOrder(Sampler[int]):
         self.drawn = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration that of ``epoch``, counted from 0; does nothing in a run that was never interrupted."""
+        """Make the next iteration that of ``epoch``, from 0; does nothing in a run that was never interrupted."""
         while self.drawn < epoch and self.sampler.shuffle:
             torch.randperm(self.sampler.num_samples, generator=self.sampler.generator)
             self.drawn += 1

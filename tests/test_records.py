@@ -1,0 +1,84 @@
+"""Records: what is written is what is read, whole files or none, and a bad line is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from rtt.errors import DataError
+from rtt.records import Record, read_records, records_path, write_records
+from rtt.responses import Response
+from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
+from rtt.verdicts import Outcome, Span, Verdict
+
+
+def record(step: int = 3) -> Record:
+    task = Task(
+        id="t",
+        prompt=(Message(role="user", content="Schreibe ‚ohne‘ Komma 😀"),),
+        rubric=Rubric(criteria=(Criterion(id="c1", text="No commas.", rule=Rule(name="punctuation:no_comma")),)),
+    )
+    verdict = Verdict("c1", Outcome.VIOLATED, "rule:punctuation:no_comma", "commas: 1", (Span(1, 2, "violation"),))
+    return Record(
+        step=step,
+        group=1,
+        task=task,
+        response=Response("t", "é,\u2028\ud800", (5, 6, 2), ((0, 1), (1, 4), (4, 4))),
+        verdicts=(verdict,),
+        relevance=((0.0, 1.0, 0.0),),
+        reward=None,
+        response_advantage=-0.5,
+        token_advantages=(0.707107, -1.41421, 0.707107),
+        advantages=(-0.146447, -1.20711, -0.146447),
+    )
+
+
+def test_a_record_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
+    path = records_path(tmp_path / "records", 3)
+    write_records(path, [record(), record()])
+    assert path.name == "step-000003.jsonl"
+    assert list(read_records(path)) == [record(), record()]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # no unfinished file beside it
+
+
+def test_a_folder_is_read_in_order_of_step(tmp_path: Path) -> None:
+    for step in (10, 9, 100):
+        write_records(records_path(tmp_path, step), [record(step)])
+    assert [found.step for found in read_records(tmp_path)] == [9, 10, 100]
+
+
+def test_numbers_are_rounded_to_six_digits() -> None:
+    exact = dataclasses.replace(record(), response_advantage=1 / 3)
+    assert Record.from_json(exact.to_json()).response_advantage == 0.333333
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = records_path(tmp_path, 1)
+    write_records(path, [record(1)])
+
+    def broken() -> object:
+        yield record(1)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_records(path, broken())  # type: ignore[arg-type]
+    assert list(read_records(path)) == [record(1)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "not a record: JSONDecodeError"),
+        ("[]", "not a record: TypeError"),
+        ('{"step": 1}', "not a record: KeyError: 'task'"),
+        (record().to_json().replace('"outcome": -1', '"outcome": 7'), "7 is not a valid Outcome"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "step-000001.jsonl"
+    path.write_text(f"{line}\n", encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(DataError, match=rf"step-000001\.jsonl, line 1: .*{words}"):
+        list(read_records(path))
