@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) || { \
 	    echo "make: needs Python 3.11 or newer; choose one by PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Building .venv (once, a few minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@if nvidia-smi >/dev/null 2>&1; then \
 	    $(PIP) torch; \
 	else \

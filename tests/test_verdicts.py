@@ -31,6 +31,21 @@ def test_a_span_speaks_for_satisfaction_or_for_violation() -> None:
         Span(0, 1, "blame")  # type: ignore[arg-type]
 
 
+def test_the_sign_is_the_outcome_wherever_it_comes_from() -> None:
+    plain = [Verdict("a", 1, "x"), Verdict("b", 0, "x")]  # type: ignore[arg-type]
+    assert [verdict.outcome for verdict in plain] == [Outcome.SATISFIED, Outcome.UNDETERMINED]
+    assert [verdict.determined for verdict in plain] == [True, False]
+    assert rubric_accuracy([plain]) == 1.0
+    with pytest.raises(ValueError, match="7 is not a valid Outcome"):
+        Verdict("a", 7, "x")  # type: ignore[arg-type]
+
+
+def test_evidence_is_a_tuple_and_a_scope_is_known() -> None:
+    assert Verdict("a", Outcome.VIOLATED, "x", evidence=[Span(0, 1)]).evidence == (Span(0, 1),)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="scope 'all'; expected 'spans' or 'response'"):
+        Verdict("a", Outcome.VIOLATED, "x", scope="all")  # type: ignore[arg-type]
+
+
 def test_touching_spans_are_disjoint() -> None:
     evidence = (Span(0, 2), Span(2, 3, "violation"))
     assert Verdict("c1", Outcome.VIOLATED, "rule:test", evidence=evidence).evidence == evidence

@@ -1,6 +1,6 @@
 """Records: one response with its verdicts, relevance and advantages, one JSON line.
 
-    run/records/step-000005.jsonl      all responses of optimiser step 5, group by group
+    run/records/step-000005.jsonl      all responses that were sampled for optimiser step 5, group by group
     {"step": 5, "group": 0, "task": {...}, "text": "...", "token_ids": [...], "spans": [[0, 4], ...],
      "verdicts": [{"criterion_id": "c1", "outcome": 1, "evidence": [...], ...}], "relevance": [[0.0, 1.0, ...], ...],
      "reward": 0.5, "response_advantage": 0.7, "token_advantages": [...], "advantages": [...]}
@@ -29,7 +29,7 @@ class Record:
     """One response of a training step and what it was credited with.
 
     Attributes:
-        step: the optimiser step (1-based) whose update used this response.
+        step: the optimiser step (1-based) for whose update this response was sampled.
         group: index of the group within the step; responses to one prompt share it.
         task: prompt and rubric.
         response: text, tokens and the characters of each token.

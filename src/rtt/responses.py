@@ -75,24 +75,21 @@ def response_from_tokens(
         task_id: the task that was answered.
         token_ids: the sampled tokens without padding, [T].
         tokenizer: the policy's tokenizer.
-        answer: the part of the decoded text that counts as the answer, where an engine has parsed it (a chat template
-            that takes a thinking block off). It must end the decoded text, up to surrounding white space; the tokens
-            before it span nothing. ``None``: all of the text is the answer.
+        answer: the part of the decoded text that counts, where an engine has parsed it (a chat template that takes a
+            thinking block off, or a tool call). It is placed where it ends the decoded text (white space aside), else
+            where it stands last; the other tokens span nothing. If it stands nowhere, no token spans anything: which
+            token gave what is then not known. ``None``: all of the text counts.
 
-    Raises:
-        ShapeError: ``answer`` does not end the decoded text, so its tokens are not known.
+    Returns:
+        The response; its text is ``answer``, or the tokenizer's own decoding without special tokens.
     """
     ids = tuple(int(token) for token in token_ids)
-    pieces, spans = _decode(ids, tokenizer)
-    text = "".join(pieces)
+    text, spans = _decode(ids, tokenizer)
     if answer is None or answer == text:
         return Response(task_id, text, ids, tuple(spans))
-    start = _answer_start(text, answer)
+    start = _place(text, answer)
     if start is None:
-        raise ShapeError(
-            f"response to task {task_id!r}: the parsed answer {_shorten(answer)!r} does not end the decoded text "
-            f"{_shorten(text)!r}, so its tokens are not known; leave the answer unparsed"
-        )
+        return Response(task_id, answer, ids, ((0, 0),) * len(ids))
     end = start + len(answer)
     clipped = tuple((min(max(a, start), end) - start, min(max(b, start), end) - start) for a, b in spans)
     return Response(task_id, answer, ids, clipped)
@@ -104,79 +101,101 @@ def special_tokens(response: Response, tokenizer: Tokenizer) -> list[bool]:
     return [token in special for token in response.token_ids]
 
 
-def _answer_start(text: str, answer: str) -> int | None:
-    """Where ``answer`` begins if it ends ``text``, white space at the end aside."""
+def _place(text: str, answer: str) -> int | None:
+    """Where ``answer`` begins in ``text``: at its end, white space aside, else where it stands last."""
     tail = answer.rstrip()
-    end = len(text.rstrip())
-    start = end - len(tail)
-    fits = start >= 0 and text[start:end] == tail and text[end:].startswith(answer[len(tail) :])
-    return start if fits else None
+    start = len(text.rstrip()) - len(tail)
+    if start >= 0 and text[start:].startswith(answer):
+        return start
+    start = text.rfind(answer)
+    return start if start >= 0 else None
 
 
-def _decode(ids: tuple[int, ...], tokenizer: Tokenizer) -> tuple[list[str], list[tuple[int, int]]]:
-    """The text in pieces, and each token's characters: tokens whose bytes are incomplete share the next piece."""
-    step = _stepper(tokenizer)
+Spans = list[tuple[int, int]]
+
+
+def _decode(ids: tuple[int, ...], tokenizer: Tokenizer) -> tuple[str, Spans]:
+    """The text, and each token's characters: tokens whose bytes are incomplete share the characters that they make.
+
+    The text is the tokenizer's decoding of the whole. Decoding token by token in Rust is fast and nearly always gives
+    the same; where it does not (a decoder that strips a space, broken bytes beside whole ones), prefixes are decoded.
+    """
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=True))
     special = set(tokenizer.all_special_ids)
-    pieces: list[str] = []
-    spans: list[tuple[int, int]] = []
-    waiting: list[int] = []  # places of tokens whose characters are not complete yet
-    position = 0
-
-    def give(piece: str) -> None:
-        nonlocal position
-        start, position = position, position + len(piece)
-        for place in waiting:
-            spans[place] = (start, position)
-        waiting.clear()
-        pieces.append(piece)
-
-    for place, token in enumerate(ids):
-        spans.append((position, position))
-        if token in special:  # carries no characters, and decoding passes over it, also amid an incomplete character
-            continue
-        waiting.append(place)
-        piece = step(token)
-        if piece is not None:
-            give(piece)
-    if waiting:  # bytes that will never be completed: what the tokenizer makes of them, usually U+FFFD
-        give(str(tokenizer.decode([ids[place] for place in waiting], skip_special_tokens=True)))
-    return pieces, spans
+    spans = _by_stream(ids, text, special, tokenizer)
+    return text, _by_prefixes(ids, text, special, tokenizer) if spans is None else spans
 
 
-class _Stepper(Protocol):
-    def __call__(self, token: int) -> str | None: ...
+class _Places:
+    """Gives characters to tokens in order; tokens that wait for theirs get those of the next that has some."""
+
+    def __init__(self) -> None:
+        self.spans: Spans = []
+        self.waiting: list[int] = []
+        self.position = 0
+
+    def add(self, *, special: bool) -> None:
+        """The next token; a special one carries no characters, also amid an incomplete character."""
+        if not special:
+            self.waiting.append(len(self.spans))
+        self.spans.append((self.position, self.position))
+
+    def give(self, end: int) -> None:
+        """The characters up to ``end`` are those of the tokens that wait."""
+        for place in self.waiting:
+            self.spans[place] = (self.position, end)
+        self.waiting.clear()
+        self.position = end
 
 
-def _stepper(tokenizer: Tokenizer) -> _Stepper:
-    """A function from the next token to its text, or ``None`` while its characters are incomplete."""
+def _by_stream(ids: tuple[int, ...], text: str, special: set[int], tokenizer: Tokenizer) -> Spans | None:
+    """Spans by decoding token by token in Rust; ``None`` where the pieces do not make the text."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return _window_stepper(tokenizer)
+        return None
     from tokenizers.decoders import DecodeStream
 
     stream = DecodeStream(skip_special_tokens=True)
-    return lambda token: stream.step(backend, token)
-
-
-def _window_stepper(tokenizer: Tokenizer) -> _Stepper:
-    """The same for a tokenizer without a Rust backend: decode a short window with and without the token."""
-    window: list[int] = []
-    shown = ""
-
-    def step(token: int) -> str | None:
-        nonlocal window, shown
-        window.append(token)
-        text = str(tokenizer.decode(window, skip_special_tokens=True))
-        if text.endswith("\ufffd") or not text.startswith(shown):
+    places = _Places()
+    for token in ids:
+        places.add(special=token in special)
+        if token in special:
+            continue
+        try:
+            piece = stream.step(backend, token)
+        except Exception:  # noqa: BLE001 - a bare one, "Invalid prefix": the prefixes below do without
             return None
-        piece = text[len(shown) :]
-        # the last token stays as context: a tokenizer may drop the space of a first word
-        window = window[-1:]
-        shown = str(tokenizer.decode(window, skip_special_tokens=True))
-        return piece
+        if piece is None:
+            continue
+        if not text.startswith(piece, places.position):
+            return None
+        places.give(places.position + len(piece))
+    if places.waiting:  # bytes that were never completed
+        rest = str(tokenizer.decode([ids[place] for place in places.waiting], skip_special_tokens=True))
+        if text[places.position :] != rest:
+            return None
+        places.give(len(text))
+    return places.spans if places.position == len(text) else None
 
-    return step
+
+def _by_prefixes(ids: tuple[int, ...], text: str, special: set[int], tokenizer: Tokenizer) -> Spans:
+    """Spans by decoding every prefix, in quadratic time: a token gave what its prefix shares with the text anew.
+
+    Used where the stream fails, which is rare.
+    """
+    places = _Places()
+    for count, token in enumerate(ids, start=1):
+        places.add(special=token in special)
+        if token in special:
+            continue
+        shown = str(tokenizer.decode(list(ids[:count]), skip_special_tokens=True))
+        end = _shared(shown, text)
+        if end > places.position and not shown.endswith("\ufffd"):
+            places.give(end)
+    places.give(len(text))
+    return places.spans
 
 
-def _shorten(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else f"{text[: length // 2]} ... {text[-length // 2 :]}"
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

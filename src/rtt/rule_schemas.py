@@ -114,6 +114,12 @@ def canonical_name(name: str) -> str:
     bare = name.removeprefix("ifeval:")
     if bare in _ENTRIES and (bare == name or bare in _IFEVAL):
         return bare
+    family, _, _ = name.partition(":")
+    if name.count(":") > 1 and family != "ifeval":
+        raise UnknownRuleError(
+            f"rule {_show(name)} is not known: there is no family {family!r} here; expected one of rule_names(), or "
+            "a criterion of kind 'judge'"
+        )
     near = difflib.get_close_matches(bare, _ENTRIES, n=3, cutoff=0.5)
     hint = f"did you mean {_either(near)}?" if near else "see rtt.rule_schemas.rule_names() for all names"
     raise UnknownRuleError(f"rule {_show(name)} is not known; {hint}")

@@ -76,6 +76,10 @@ class Verdict:
     missing: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", Outcome(self.outcome))  # 1 is SATISFIED, wherever it comes from
+        object.__setattr__(self, "evidence", tuple(self.evidence))
+        if self.scope not in ("spans", "response"):
+            raise ValueError(f"scope {self.scope!r}; expected 'spans' or 'response'")
         for before, after in zip(self.evidence, self.evidence[1:], strict=False):
             if after.start < before.end:
                 raise ValueError(

@@ -46,7 +46,6 @@ def test_shapes_are_checked() -> None:
         ("weights", torch.ones(3), r"weights has shape \[3\]; expected \[2, 3\]"),
         ("relevance", torch.ones(2, 3, 4, dtype=torch.int64), r"relevance: torch.int64; expected a floating type"),
         ("relevance", torch.ones(2, 3, 4, dtype=torch.bool), r"relevance: torch.bool; expected a floating type"),
-        ("weights", torch.ones(2, 3, dtype=torch.int64), r"weights: torch.int64; expected a floating type"),
         ("mask", torch.ones(2, 4, dtype=torch.int64), r"mask is torch.int64; expected torch.bool"),
         ("mask", torch.ones(2, 4), r"mask is torch.float32; expected torch.bool"),
         ("verdicts", torch.ones(2, 3), r"verdicts: torch.float32; expected integers"),
@@ -89,6 +88,14 @@ def test_float64_and_wider_integers_are_taken() -> None:
     assert batch.verdicts.tolist() == [[1, -1, 0]] * 2
 
 
+def test_whole_numbers_will_do_as_weights() -> None:
+    batch = random_batch(2)
+    assert (
+        change(batch, weights=torch.full_like(batch.verdicts, 3)).weights.tolist()
+        == torch.full_like(batch.weights, 3.0).tolist()
+    )
+
+
 def test_a_batch_is_frozen_and_detached() -> None:
     relevance = torch.full((2, 3, 4), 0.5, requires_grad=True)
     batch = CreditBatch(**fields(relevance=relevance))
@@ -98,14 +105,14 @@ def test_a_batch_is_frozen_and_detached() -> None:
         batch.mask = batch.mask  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("garbage", [-3.0, 0.7, 1.0, 3e38, -3e38])
+@pytest.mark.parametrize("garbage", [-3.0, 0.7, 1.0, 3e38, -3e38, float("inf"), float("nan")])
 def test_relevance_that_must_not_matter_does_not(garbage: float) -> None:
     clean = random_batch(4)
     undetermined = (clean.verdicts == 0).unsqueeze(-1).expand_as(clean.relevance)
     ignored = undetermined | ~clean.mask.unsqueeze(1).expand_as(clean.relevance)
     relevance = clean.relevance.where(~ignored, garbage)
     dirty = change(clean, relevance=relevance)
-    assert bool((relevance == garbage).any())
+    assert bool((relevance == garbage).any()) or garbage != garbage
     assert torch.equal(token_rewards(dirty), token_rewards(clean))
     for partition in PARTITIONS.values():
         torch.testing.assert_close(partition(dirty), partition(clean), rtol=0, atol=0)
@@ -188,6 +195,11 @@ def test_no_rows_and_rows_without_criteria() -> None:
         (CreditRow([1], torch.ones(1, 1, dtype=torch.int64), 0), "row 1: relevance: torch.int64; expected a floating"),
         (CreditRow([1], np.ones((1, 1), dtype=np.int64), 0), "row 1: relevance: torch.int64; expected a floating"),
         (CreditRow(np.array([True]), np.ones((1, 1)), 0), "row 1: verdicts: torch.bool; expected integers"),
+        (CreditRow([True], [[0.5]], 0), "row 1: verdicts: torch.bool; expected integers"),
+        (CreditRow([0.9], [[0.5]], 0), "row 1: verdicts: torch.float32; expected integers"),
+        (CreditRow([None], [[0.5]], 0), r"\[None\] is not an array of numbers"),
+        (CreditRow([1], [[0.5]], 0.7), r"row 1: group 0\.7; expected an integer"),
+        (CreditRow([1], [[0.5]], 0, mask=torch.tensor([2])), "row 1: mask holds other values than 0 and 1"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(row: CreditRow, words: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import subprocess
 import urllib.error
 import zipfile
 from collections.abc import Sequence
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,16 @@ def test_a_silent_hub_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert models.HUB_PATIENCE <= 5
 
 
+def test_a_hub_that_refuses_is_said_to_have_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(request: Any, timeout: float) -> None:
+        raise urllib.error.HTTPError(request.full_url, 403, "Forbidden", Message(), None)
+
+    monkeypatch.setattr(models.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(ModelUnavailableError, match="the hub: answered 403 Forbidden"):
+        models._require_hub_answer()
+
+
 def test_the_hub_is_not_asked_when_the_user_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailableError, match="HF_HUB_OFFLINE is set"):
@@ -206,8 +218,8 @@ def test_the_wheel_becomes_a_model_folder_that_says_where_it_came_from(
 
 def tiny_gguf(path: Path) -> Path:
     """A Llama of one layer as a GGUF file, with the keys that the real one has."""
-    gguf = pytest.importorskip("gguf")
-    numpy = pytest.importorskip("numpy")
+    gguf = importlib.import_module("gguf")
+    numpy = importlib.import_module("numpy")
     _, tokenizer = tiny_model()
     symbols = [*sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__), "zq"]
     vocabulary, width, heads, inner = len(symbols), 32, 4, 64

@@ -262,6 +262,56 @@ def test_records_are_written_for_the_chosen_steps(tasks: list[Task], config: Cal
     assert written == ["step-000001.jsonl", "step-000002.jsonl", "step-000004.jsonl"]
 
 
+def test_a_rollout_that_serves_several_steps_is_recorded(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    trainer = rtt_trainer(tasks, config(records_steps=2, max_steps=6, num_iterations=2))
+    trainer.train()
+    written = sorted(path.name for path in (Path(trainer.args.output_dir) / "records").iterdir())
+    assert written == ["step-000001.jsonl", "step-000003.jsonl", "step-000005.jsonl"]
+
+
+def test_all_rollouts_of_a_step_are_recorded(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    options = {"steps_per_generation": 1, "gradient_accumulation_steps": 2, "records_steps": 1, "max_steps": 1}
+    records = records_of(rtt_trainer(tasks, config(**options)))
+    assert len(records) == 16
+    assert [record.group for record in records] == [number for number in range(4) for _ in range(4)]
+
+
+def test_equal_rewards_are_no_signal_whatever_their_mean_rounds_to(
+    tasks: list[Task], config: Callable[..., RTTConfig]
+) -> None:
+    """The float32 mean of eight times 1/3 is not 1/3."""
+    third = next(task for task in tasks if len(task.rubric.criteria) == 3)
+    trainer = rtt_trainer([third], config(num_generations=8, max_steps=1, records_steps=1))
+    text = ", no"  # a comma, few words, no letter a: one of three
+    ids = [*trainer.processing_class(text).input_ids, trainer.processing_class.eos_token_id]
+    trainer._generate_single_turn = lambda prompt_ids, *_, **__: ([ids] * len(prompt_ids), None)
+    records = records_of(trainer)
+    assert {record.reward for record in records} == {0.333333}
+    assert trainer.state.log_history[0]["rtt/groups_without_response_signal"] == 1.0
+
+
+def test_a_parsed_answer_is_what_is_verified(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    """A thinking block that the template takes off is neither judged nor blamed; its tokens span nothing."""
+    trainer = rtt_trainer(tasks[:1], config(records_steps=1, max_steps=1, per_device_train_batch_size=4))
+    tokenizer = trainer.processing_class
+    thinking, answer = "well, well,\n", "no comma"
+    ids = [*tokenizer(thinking + answer).input_ids, tokenizer.eos_token_id]
+    trainer._generate_single_turn = lambda prompt_ids, *_, **__: ([ids] * len(prompt_ids), None)
+    generate = trainer._generate
+
+    def parsed(prompts: Any) -> Any:
+        output = list(generate(prompts))
+        output[3] = [[{"role": "assistant", "reasoning_content": thinking, "content": answer}] for _ in prompts]
+        return tuple(output)
+
+    trainer._generate = parsed
+    records = records_of(trainer)
+    assert all(record.response.text == answer for record in records)
+    assert all(record.verdicts[0].outcome is Outcome.SATISFIED for record in records)
+    assert all(span == (0, 0) for record in records for span in record.response.spans[: len(thinking)])
+    assert trainer.state.log_history[0]["rtt/unlocated_answers"] == 0
+
+
 def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
     options = {"per_device_eval_batch_size": 8, "eval_strategy": "steps", "eval_steps": 1, "max_steps": 1}
     trainer = rtt_trainer(tasks[:2], config(**options), eval_dataset=tasks[2:])
@@ -289,6 +339,7 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
         ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),
         ({"off_policy_mask_threshold": 0.1}, "off_policy_mask_threshold decides by the sign"),
+        ({"importance_sampling_level": "sequence"}, "has one ratio for a response"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "response_advantage='gdpo' normalises"),
     ],
 )
@@ -312,6 +363,18 @@ def test_a_dataset_without_tasks_is_refused(tasks: list[Task], config: Callable[
         rtt_trainer(task_dataset(tasks).remove_columns("task"), config())
     with pytest.raises(ConfigurationError, match="no tasks to train on"):
         rtt_trainer([], config())
+    with pytest.raises(
+        ConfigurationError, match=r"train_dataset is a path; expected tasks: read them with rtt\.read_tasks"
+    ):
+        rtt_trainer("tasks.jsonl", config())  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="got str; expected tasks"):
+        rtt_trainer(["tasks.jsonl"], config())  # type: ignore[list-item]
+
+
+def test_any_iterable_of_tasks_and_a_dataset_without_other_columns_will_do(
+    tasks: list[Task], config: Callable[..., RTTConfig]
+) -> None:
+    trained(rtt_trainer((task for task in tasks), config(max_steps=1, remove_unused_columns=True)))  # type: ignore[arg-type]
 
 
 def test_tools_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:

@@ -66,7 +66,7 @@ KEYWORDS: list[Case] = [
 
 LENGTH: list[Case] = [
     ("length_constraints:number_words", {"num_words": 3, "relation": AT_LEAST}, "+ whole", "One, two, three."),
-    ("length_constraints:number_words", {"num_words": 3, "relation": AT_LEAST}, "- whole missing", "One, two."),
+    ("length_constraints:number_words", {"num_words": 3, "relation": AT_LEAST}, "- missing", "⟦One, two.⟧"),
     ("length_constraints:number_words", {"num_words": 3, "relation": LESS}, "+ whole", "One, two."),
     ("length_constraints:number_words", {"num_words": 3, "relation": LESS}, "-", "One, two, ⟪three, four.⟫ \n"),
     ("length_constraints:number_words", {"num_words": 2, "relation": LESS}, "-", "Don'⟪t⟫"),
@@ -79,8 +79,8 @@ LENGTH: list[Case] = [
     (
         "length_constraints:number_sentences",
         {"num_sentences": 2, "relation": AT_LEAST},
-        "- whole missing",
-        "Dr. Who left.",
+        "- missing",
+        "⟦Dr. Who left.⟧",
     ),
     ("length_constraints:number_sentences", {"num_sentences": 2, "relation": LESS}, "+ whole", "Dr. Who left."),
     ("length_constraints:number_sentences", {"num_sentences": 2, "relation": LESS}, "-", "He left. ⟪Why? I know.⟫ "),
@@ -194,8 +194,9 @@ LAYOUT: list[Case] = [
     ("detectable_format:json_format", {}, "-", '⟪Sure! ```json\n⟫{"a": 1}\n```'),
     ("detectable_format:json_format", {}, "-", '```JSON\n{"a": 1} ⟪Done.⟫\n```'),
     ("detectable_format:json_format", {}, "-", '{"a": ⟪True,⟫ "b": 1}'),
-    ("detectable_format:json_format", {}, "- whole missing", '{"a": [1, 2'),
-    ("detectable_format:json_format", {}, "- whole missing", '{"a": "never en'),
+    ("detectable_format:json_format", {}, "- missing", '⟦{"a": [1, 2⟧'),
+    ("detectable_format:json_format", {}, "- missing", '⟦{"a": "never en⟧'),
+    ("detectable_format:json_format", {}, "- whole", "An essay with a footnote [1] and more prose."),
     ("detectable_format:json_format", {}, "- whole", "No brackets anywhere."),
     ("detectable_format:json_format", {}, "- whole", "1" * 5000),
     ("detectable_format:title", {}, "+", "⟦<<Ode to joy>>⟧ and ⟦<<b>>⟧\n<< >>"),
@@ -205,6 +206,7 @@ LAYOUT: list[Case] = [
 REST: list[Case] = [
     ("combination:two_responses", {}, "+", "******\nYes.\n⟦******⟧\nNo.\n******"),
     ("combination:two_responses", {}, "- missing", "Yes.\n*****\nNo."),
+    ("combination:two_responses", {}, "- missing", "The first answer.\n⟦******⟧\n"),
     ("combination:two_responses", {}, "-", "Yes.\n******\nNo.\n⟪******⟫\nMaybe."),
     ("combination:two_responses", {}, "-", "Yes.\n******\n⟪******⟫\nNo."),
     ("combination:two_responses", {}, "-", "Yes.\n******\n ⟪Yes.⟫ "),
@@ -219,6 +221,8 @@ REST: list[Case] = [
     ("startend:end_checker", {"end_phrase": "bye"}, "+", "bye, ⟦bye⟧ ⟦bye⟧"),
     ("startend:end_checker", {"end_phrase": "That is all."}, "-", "That is all. Or: that is all. ⟪P.S. No.⟫"),
     ("startend:end_checker", {"end_phrase": "That is all."}, "- missing", "That is all"),
+    ("startend:end_checker", {"end_phrase": "the end"}, "- missing", "I walked the endless road and slept"),
+    ("startend:end_checker", {"end_phrase": "the end"}, "-", "the end ⟪of the endless road⟫"),
     # Officially a blank between the phrase and a quotation mark is one too many.
     ("startend:end_checker", {"end_phrase": "That is all."}, "-", 'That is all. ⟪"⟫'),
     ("startend:quotation", {}, "+", ' ⟦"⟧a" and "b⟦"⟧\n'),

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import difflib
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
 from rtt.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import argparse
+
     from trl import ModelConfig
 
     from rtt.trainers.arguments import TrainArguments
     from rtt.trainers.trl import RTTConfig, RTTTrainer
+
+
+def _list_options(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        _parser().print_help()
+        ctx.exit()
 
 
 @click.command(
@@ -27,9 +35,16 @@ if TYPE_CHECKING:
     options_metavar="[--key value ...]",
 )
 @click.argument("config", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--list-options", is_flag=True, help="List every option that a config file may hold, and stop.")
+@click.option(
+    "--list-options",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_options,
+    help="List every option that a config file may hold, and stop.",
+)
 @click.pass_context
-def train(ctx: click.Context, config: Path, list_options: bool) -> None:
+def train(ctx: click.Context, config: Path) -> None:
     """Train a model on tasks, with credit for each token.
 
     CONFIG is flat YAML: the options of TRL's GRPOConfig and ModelConfig, and RTT's own. Whatever it holds can be
@@ -68,9 +83,9 @@ def train(ctx: click.Context, config: Path, list_options: bool) -> None:
     On a machine without an accelerator bf16 and gradient_checkpointing are off unless the config file asks for them.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    arguments, training, model = _parse(config, ctx.args, list_options)
-    trainer = build_trainer(arguments, training, model)
+    arguments, training, model = parse(config, ctx.args)
     checkpoint = _checkpoint(training)
+    trainer = build_trainer(arguments, training, model)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(training.output_dir)
     if trainer.accelerator.is_main_process:
@@ -79,19 +94,35 @@ def train(ctx: click.Context, config: Path, list_options: bool) -> None:
             click.echo(f"records: {Path(training.output_dir) / 'records'}", err=True)
 
 
-def _parse(config: Path, overrides: list[str], list_options: bool) -> tuple[TrainArguments, RTTConfig, ModelConfig]:
-    """Read the config file and the overrides by TRL's own parser."""
-    import yaml
+def _parser() -> Any:
+    """TRL's parser, whose complaints are ours: one message instead of pages of usage."""
     from trl import ModelConfig, TrlParser
 
     from rtt.trainers.arguments import TrainArguments
     from rtt.trainers.trl import RTTConfig
 
-    parser = TrlParser((TrainArguments, RTTConfig, ModelConfig), prog="rtt train CONFIG.yaml", add_help=False)
-    if list_options:
-        parser.print_help()
-        sys.exit(0)
-    known = {action.dest for action in parser._actions}
+    class Parser(TrlParser):  # type: ignore[misc]  # TRL has no type information
+        def error(self, message: str) -> NoReturn:
+            raise ConfigurationError(f"{message.removeprefix('argument ')}; see `rtt train --list-options`")
+
+    return Parser((TrainArguments, RTTConfig, ModelConfig), prog="rtt train CONFIG.yaml", add_help=False)
+
+
+def parse(config: Path, overrides: Sequence[str] = ()) -> tuple[TrainArguments, RTTConfig, ModelConfig]:
+    """Read a config file, and options that override it, by TRL's own parser.
+
+    Args:
+        config: flat YAML; an ``env`` mapping sets environment variables.
+        overrides: ``--key value`` or ``--key=value``.
+
+    Raises:
+        ConfigurationError: not YAML, an unknown option, a value of the wrong kind, or options that do not go together.
+    """
+    import yaml
+
+    parser = _parser()
+    actions = {action.dest: action for action in parser._actions}
+    flags = {flag.removeprefix("--").replace("-", "_") for action in parser._actions for flag in action.option_strings}
     try:
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -100,22 +131,42 @@ def _parse(config: Path, overrides: list[str], list_options: bool) -> tuple[Trai
         raise ConfigurationError(
             f"{config}: got {type(content).__name__}; expected a mapping, 'key: value' on each line"
         )
-    for key in content:
-        if key not in known | {"env"}:
-            raise ConfigurationError(f"{config}: unknown option {key!r}; {_hint(str(key), known)}")
-    for flag in overrides:
-        name = flag.removeprefix("--").partition("=")[0].replace("-", "_")
-        if flag.startswith("--") and name not in known:
-            raise ConfigurationError(f"unknown option {flag!r}; {_hint(name, known)}")
-    chosen = set(content) | {flag.removeprefix("--").partition("=")[0] for flag in overrides}
-    overrides = [*_cpu_defaults(chosen), *overrides]
+    for key, value in content.items():
+        if key not in actions and key != "env":
+            raise ConfigurationError(f"{config}: unknown option {key!r}; {_hint(str(key), set(actions))}")
+        if key != "env":
+            _check_value(config, key, value, actions[key])
+    given = [flag.removeprefix("--").partition("=")[0].replace("-", "_") for flag in overrides if flag.startswith("--")]
+    for name in given:
+        if name not in flags:
+            raise ConfigurationError(f"unknown option '--{name}'; {_hint(name, flags)}")
+    arguments = ["--config", str(config), *_cpu_defaults({*content, *given}), *overrides]
     try:
-        arguments, training, model = parser.parse_args_and_config(["--config", str(config), *overrides])
-    except (ValueError, TypeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
+        parsed = parser.parse_args_and_config(arguments)
+    except ConfigurationError:
+        raise
+    except (ValueError, TypeError) as error:  # TRL's and transformers' own checks
         raise ConfigurationError(f"{config}: {error}") from error
-    return arguments, training, model
+    return cast("tuple[TrainArguments, RTTConfig, ModelConfig]", parsed)
+
+
+def _check_value(config: Path, key: str, value: Any, action: argparse.Action) -> None:
+    """A value from YAML never meets the parser's types: refuse what argparse would have refused."""
+    several = action.nargs in ("+", "*")
+    plain = action.type in (int, float, str, None) and not several and "dict" not in str(action.type)
+    wrong = None
+    if value is None and action.required:
+        wrong = "a value"
+    elif action.type is int and (isinstance(value, bool) or (isinstance(value, float) and not value.is_integer())):
+        wrong = "a whole number"
+    elif action.type in (int, float) and isinstance(value, list | dict):
+        wrong = "one number"
+    elif plain and action.choices is not None and value is not None and value not in action.choices:
+        wrong = f"one of {list(action.choices)}"
+    elif isinstance(getattr(action, "const", None), bool) and not isinstance(value, bool | str | None):
+        wrong = "true or false"
+    if wrong is not None:
+        raise ConfigurationError(f"{config}: {key}: got {value!r}; expected {wrong}")
 
 
 def _cpu_defaults(chosen: set[str]) -> list[str]:
@@ -134,7 +185,7 @@ def _cpu_defaults(chosen: set[str]) -> list[str]:
 
 def _hint(name: str, known: set[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else "see `rtt train CONFIG --list-options`"
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else "see `rtt train --list-options`"
 
 
 def build_trainer(arguments: TrainArguments, training: RTTConfig, model: ModelConfig) -> RTTTrainer:
@@ -157,24 +208,26 @@ def build_trainer(arguments: TrainArguments, training: RTTConfig, model: ModelCo
         raise ConfigurationError(
             f"eval_strategy={training.eval_strategy!s} but no eval_tasks; name a task file, or drop it"
         )
+    more = training.model_init_kwargs or {}
+    if not isinstance(more, dict):
+        raise ConfigurationError(f"model_init_kwargs={more!r}; expected a mapping")
     training.model_init_kwargs = {
         "revision": model.model_revision,
         "attn_implementation": model.attn_implementation,
         "dtype": model.dtype,
-        **_mapping(training.model_init_kwargs),
+        **more,
     }
-    return RTTTrainer(
-        model=model.model_name_or_path,
-        args=training,
-        train_dataset=tasks,
-        eval_dataset=held_out or None,
-        quantization_config=get_quantization_config(model),
-        peft_config=get_peft_config(model),
-    )
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, dict) else {}
+    try:
+        return RTTTrainer(
+            model=model.model_name_or_path,
+            args=training,
+            train_dataset=tasks,
+            eval_dataset=held_out or None,
+            quantization_config=get_quantization_config(model),
+            peft_config=get_peft_config(model),
+        )
+    except OSError as error:  # what transformers raises for a model that is not there
+        raise ConfigurationError(f"model_name_or_path={model.model_name_or_path!r}: {error}") from error
 
 
 def _checkpoint(training: RTTConfig) -> str | None:

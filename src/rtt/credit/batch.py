@@ -15,6 +15,7 @@ Axes are always B responses, K criteria, T tokens. Index k means the same criter
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from torch import Tensor
 from rtt.errors import ShapeError
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int8, Int64
+    from jaxtyping import Bool, Float, Int8, Int64, Num
 
 _WIDE = (torch.float32, torch.float64)
 
@@ -56,13 +57,14 @@ class CreditBatch:
     relevance: Float[Tensor, "B K T"]
     mask: Bool[Tensor, "B T"]
     group: Int64[Tensor, " B"]
-    weights: Float[Tensor, "B K"]
+    weights: Num[Tensor, "B K"]
 
     def __post_init__(self) -> None:
         self._check_shapes()
         self._set("verdicts", _integers("verdicts", self.verdicts, torch.int8, (-1, 1)))
         self._set("group", _integers("group", self.group, torch.int64))
-        self._set("weights", _floats("weights", self.weights))
+        whole = not (self.weights.is_floating_point() or self.weights.is_complex())
+        self._set("weights", self.weights.float() if whole else _floats("weights", self.weights))
         self._set("relevance", _floats("relevance", self.relevance))
         if self.mask.dtype != torch.bool:
             raise ShapeError(f"mask is {self.mask.dtype}; expected torch.bool, true on the response's own tokens")
@@ -106,7 +108,8 @@ class CreditBatch:
         """Hold the relevance to [0, 1] where it counts and to 0 outside the mask: two passes over it, rarely a copy."""
         if self.relevance.numel() == 0:
             return
-        low, high = _range(self.relevance)
+        # NaN passes neither comparison: padding and undetermined rows may hold anything, and are cleaned below
+        low, high = (float(bound) for bound in torch.aminmax(self.relevance))
         outside = (~self.mask).to(self.relevance.dtype).unsqueeze(-1)  # (B, T, 1)
         if low >= 0 and high <= 1 and not bool(torch.bmm(self.relevance, outside).any()):
             return
@@ -131,7 +134,7 @@ class CreditRow:
 
     verdicts: Any
     relevance: Any
-    group: int
+    group: Any
     weights: Any = None
     mask: Any = None
 
@@ -171,7 +174,7 @@ def collate(
         relevances[i, :k_i, :t_i] = relevance
         mask[i, :t_i] = own
         weights[i, :k_i] = weight
-    group = torch.tensor([int(row.group) for row in rows], dtype=torch.int64)
+    group = torch.tensor([_group_id(number, row.group) for number, row in enumerate(rows)], dtype=torch.int64)
     return CreditBatch(
         verdicts=verdicts.to(device),
         relevance=relevances.to(device),
@@ -183,7 +186,7 @@ def collate(
 
 def _read_row(number: int, row: CreditRow, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The verdicts [K], relevance [K T], mask [T] and weights [K] of one row, checked against each other."""
-    verdicts = _vector(row.verdicts, torch.int64)
+    verdicts = _vector(row.verdicts, torch.int64 if len(row.verdicts) == 0 else None)
     verdicts = _integers(f"row {number}: verdicts", verdicts, torch.int8, (-1, 1))
     k = verdicts.numel()
     relevance = _tensor(row.relevance, dtype)
@@ -195,7 +198,10 @@ def _read_row(number: int, row: CreditRow, dtype: torch.dtype) -> tuple[Tensor, 
         )
     relevance = _floats(f"row {number}: relevance", relevance).to(dtype)
     t = relevance.shape[1]
-    mask = torch.ones(t, dtype=torch.bool) if row.mask is None else _vector(row.mask, torch.bool).bool()
+    mask = torch.ones(t, dtype=torch.bool) if row.mask is None else _vector(row.mask, torch.bool)
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise ShapeError(f"row {number}: mask holds other values than 0 and 1, which are true on the own tokens")
+    mask = mask.bool()
     weights = torch.ones(k, dtype=dtype) if row.weights is None else _vector(row.weights, dtype).to(dtype)
     if mask.numel() != t:
         raise ShapeError(f"row {number}: mask has {mask.numel()} tokens and relevance {t}; expected equal lengths")
@@ -204,18 +210,31 @@ def _read_row(number: int, row: CreditRow, dtype: torch.dtype) -> tuple[Tensor, 
     return verdicts, relevance, mask, weights
 
 
-def _tensor(values: Any, dtype: torch.dtype) -> Tensor:
-    """A CPU tensor of ``values``. What has a type keeps it, so that it can be judged; plain numbers get ``dtype``."""
+def _group_id(number: int, group: Any) -> int:
+    try:
+        return operator.index(group)
+    except TypeError:
+        raise ShapeError(f"row {number}: group {group!r}; expected an integer, equal for one prompt") from None
+
+
+def _tensor(values: Any, dtype: torch.dtype | None) -> Tensor:
+    """A CPU tensor of ``values``. What has a type keeps it, so that it can be judged; plain numbers get ``dtype``.
+
+    Without a ``dtype`` plain numbers keep their own kind too: True and 0.9 are no verdicts.
+    """
     if hasattr(values, "dtype"):
         return torch.as_tensor(values).detach().cpu()
     if len(values) and all(isinstance(value, Tensor) for value in values):
         return torch.stack([value.detach().cpu() for value in values])
     if len(values) and all(hasattr(value, "dtype") for value in values):
         return torch.stack([torch.as_tensor(value) for value in values])
-    return torch.tensor(values, dtype=dtype)
+    try:
+        return torch.tensor(values, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"{values!r:.80} is not an array of numbers: {error}") from error
 
 
-def _vector(values: Any, dtype: torch.dtype) -> Tensor:
+def _vector(values: Any, dtype: torch.dtype | None) -> Tensor:
     return _tensor(values, dtype).reshape(-1)
 
 

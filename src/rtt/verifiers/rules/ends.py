@@ -14,7 +14,7 @@ def end_checker(text: str, arguments: EndChecker, deadline: Deadline) -> Finding
 
     Evidence, satisfied: the phrase at the end supports (all of them, if it stands there several times in a row); delete
     it and the verdict turns. Violated: what follows the last occurrence of the phrase violates (delete it and the
-    verdict turns); if the phrase is nowhere, something is missing and nothing is to blame.
+    verdict turns); if the phrase is nowhere but inside a longer word, something is missing and nothing is to blame.
     """
     phrase = arguments.end_phrase.strip().lower()
     lower, origin = lowered(text)
@@ -27,11 +27,18 @@ def end_checker(text: str, arguments: EndChecker, deadline: Deadline) -> Finding
     if found:
         return present(found, f"ends with {arguments.end_phrase.strip()!r}")
     last = lower.rfind(phrase, 0, end)
+    while last >= 0 and _amid_word(lower, last + len(phrase)):
+        last = lower.rfind(phrase, 0, last + len(phrase) - 1)
     if last < 0:
         return absent(f"{arguments.end_phrase.strip()!r} is not there")
     start = last + len(phrase)
     start += len(lower[start:end]) - len(lower[start:end].lstrip())
     return offending([raised((start, end), origin)], f"goes on after {arguments.end_phrase.strip()!r}")
+
+
+def _amid_word(text: str, at: int) -> bool:
+    """Whether a word goes on over the boundary before ``at``: "the end" in "the endless road"."""
+    return text[at - 1 : at].isalnum() and text[at : at + 1].isalnum()
 
 
 def quotation(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:

@@ -149,9 +149,9 @@ def json_format(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
     parser decides: any value will do, ``NaN`` too. Lists and objects nested deeper than the parser can follow make the
     official checker fail; here the verdict is undetermined.
 
-    Evidence, satisfied: the whole response. Violated: where the parser stopped: text before the value (up to the first
-    bracket) or after it violates, else the word at which it stopped; if the text ends too early, something is missing;
-    if there is no bracket in it at all, the whole response.
+    Evidence, satisfied: the whole response. Violated: where the parser stopped: text before a value (up to the first
+    bracket) or after it violates, else the word at which it stopped; if the text ends too early, something is missing
+    and what is there supports; prose, with or without brackets in it: the whole response.
     """
     start, end = stripped(text)
     for fence in ("```json", "```Json", "```JSON", "```"):
@@ -183,12 +183,23 @@ def _not_json(value: str, offset: int, error: json.JSONDecodeError) -> Finding:
     if error.msg == "Extra data":
         return offending([(offset + at, offset + len(value))], reason)
     if at >= len(value) or error.msg.startswith("Unterminated string"):
-        return Finding(False, f"{reason}; it ends too early", scope="response", missing=True)
+        return absent(f"{reason}; it ends too early", [(offset, offset + len(value))])
     if at == 0:
-        return offending([(offset, offset + (bracket.start() or 1))], reason)
+        # prose before a value is to blame; prose that merely has a bracket in it is so as a whole
+        if not _is_json(value[bracket.start() :]):
+            return whole(False, reason)
+        return offending([(offset, offset + bracket.start())], reason)
     word = NOT_BLANK_RUN.search(value, at)
     end = word.end() if word is not None else at + 1
     return offending([(offset + at, offset + end)], reason)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 _BRACKET = re.compile(r"[\[{]")

@@ -19,8 +19,8 @@ def number_words(text: str, arguments: NumberWords, deadline: Deadline) -> Findi
     Official behaviour: a word is a run of ``\w``, so "don't" is two.
 
     Evidence, satisfied: the whole response. Fewer than, violated: the tail from the n-th word to the end violates;
-    delete it and the verdict turns. At least, violated: something is missing and the whole response carries it: its
-    words are progress.
+    delete it and the verdict turns. At least, violated: something is missing, and all that is there supports: every
+    word is progress, only that it ended is not.
     """
     words = [match.span() for match in WORD.finditer(text)]
     return _length(text, words, arguments.relation, arguments.num_words, "words")
@@ -40,7 +40,7 @@ def number_sentences(text: str, arguments: NumberSentences, deadline: Deadline) 
 def _length(text: str, items: Sequence[Bounds], relation: str, number: int, noun: str) -> Finding:
     reason = f"{len(items)} {noun}, expected {'fewer than' if relation == 'less than' else 'at least'} {number}"
     if relation == "at least":
-        return whole(len(items) >= number, reason, missing=len(items) < number)
+        return whole(True, reason) if len(items) >= number else absent(reason, [stripped(text)])
     if len(items) < number:
         return whole(True, reason)
     return offending([(items[number - 1][0], stripped(text)[1])], reason)
