@@ -4,7 +4,8 @@ verdict                          tokens with relevance 1 (the others 0)
 satisfied, spans                 those of the supporting spans
 satisfied, whole response        all, the end-of-sequence token included
 violated, spans                  those of the violating spans
-violated, something missing      a choice, see ``missing``; never the supporting spans: they are progress
+violated, something missing      a choice, see ``missing``; never the supporting spans: they are progress. Of a
+                                 response that is too short all is progress but that it ended: its last token
 violated, whole response         all
 undetermined                     none
 """
