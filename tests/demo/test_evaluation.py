@@ -159,6 +159,7 @@ def test_a_response_stops_at_the_end_of_its_turn() -> None:
     assert [(sample.text, sample.tokens, sample.ended) for sample in found.samples] == [("", 1, True)]
     assert found.ended == 1.0
     assert found.mean_tokens == 1.0
+    assert math.isnan(found.variety)
 
 
 def test_a_response_cut_at_the_limit_says_so() -> None:
@@ -204,3 +205,9 @@ def test_no_tasks_and_repeated_ids_are_refused() -> None:
         evaluate(model, tokenizer, [], **SIZES)
     with pytest.raises(ConfigurationError, match="ids repeat"):
         evaluate(model, tokenizer, [task("a"), task("a")], **SIZES)
+
+
+def test_variety_by_hand() -> None:
+    """ "so so so so" has 8 runs of four characters, of which 3 differ; "words" 2 of 2; "no" is too short for any."""
+    samples = [Sample("a", text, 3, True, (YES, YES)) for text in ("so so so so", "words", "no")]
+    assert summarise([task("a")], [samples]).variety == pytest.approx((3 / 8 + 1) / 2)

