@@ -35,8 +35,8 @@ class DemoSettings:
     # The method (see RTTConfig); the baselines of --compare take their own values of these.
     reward: str = "csr"
     partition: str = "criterion_group"
-    """Not the paper's ``intra_sample``: at the authors' lambda that one turned the responses into repetitions, as
-    ``results/demo-intra-sample`` shows."""
+    """Not the paper's ``intra_sample``: with that one, a higher learning rate and more steps, the responses became
+    repetitions, as ``results/demo-intra-sample`` shows."""
     token_weight: float = 0.5
     """lambda of A = A_res + lambda A_tok; 0.5 is the authors' value."""
     silent_when_unanimous: bool = False
