@@ -419,15 +419,8 @@ DEFECTS = [
     Defect(
         "the answer is placed at its first match",
         RESPONSES,
-        "    start = end - len(tail)\n",
-        "    start = text.find(tail)\n    end = start + len(tail)\n",
-        (RESPONSE_TESTS,),
-    ),
-    Defect(
-        "the response is cut at the first added token",
-        RESPONSES,
-        "        if token in special:",
-        "        if token in special or token in getattr(tokenizer, 'added_tokens_decoder', {}):",
+        "    start = len(text.rstrip()) - len(tail)\n",
+        "    start = text.find(tail)\n",
         (RESPONSE_TESTS,),
     ),
     Defect(
