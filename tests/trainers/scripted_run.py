@@ -12,6 +12,8 @@ import json
 import sys
 from typing import Any
 
+import torch
+
 from rtt.demo.models import tiny_model
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.trainers.trl import RTTConfig, RTTTrainer
@@ -73,6 +75,8 @@ def main() -> None:
     trainer.train()
     if trainer.accelerator.is_main_process:
         trainer.state.save_to_json(f"{output_dir}/state.json")
+    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

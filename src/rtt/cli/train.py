@@ -92,6 +92,15 @@ def train(ctx: click.Context, config: Path) -> None:
         click.echo(f"model: {training.output_dir}", err=True)
         if training.records_steps:
             click.echo(f"records: {Path(training.output_dir) / 'records'}", err=True)
+    _leave_processes()
+
+
+def _leave_processes() -> None:
+    """Close the group of processes: left open, its threads may abort the interpreter's exit after a good run."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _parser() -> Any:
