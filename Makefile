@@ -9,11 +9,11 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast bench-credit plant-defects docs clean clean-all
+.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-credit plant-defects docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Build the virtual environment .venv
 
@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	else \
 	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
 	fi
-	@$(PIP) --editable '.[train,dev]'
+	@$(PIP) --editable '.[train,judge,dev]'
 	@touch $@
 
 test: $(READY) ## Run the tests, but for the slow ones
@@ -52,6 +52,15 @@ demo-compare: $(READY) ## The demo beside GRPO-AON, GRPO-CSR and GDPO, with the 
 
 demo-fast: $(READY) ## The demo with a tiny model, in two minutes
 	@$(BIN)/rtt demo --fast $(ARGS)
+
+discriminator: $(READY) ## Train the discriminator from what comes with the package, and print its table
+	@$(BIN)/rtt discriminator build $(ARGS)
+
+discriminator-fast: $(READY) ## The same with tiny backbones, in a minute
+	@$(BIN)/rtt discriminator build --fast $(ARGS)
+
+bench-relevance: $(READY) ## Joint against cross discriminator: time by criteria, sorting by length, average precision
+	@$(BIN)/python benches/bench_relevance.py $(ARGS)
 
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)

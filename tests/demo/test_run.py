@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from rich.console import Console
 
 from rtt.demo import run
 from rtt.demo.models import tiny_model
-from rtt.demo.report import Report, samples_markdown, to_json, to_markdown, verdict
+from rtt.demo.report import Report, relevance_cost, samples_markdown, to_json, to_markdown, verdict
 from rtt.demo.run import bundled_tasks, run_demo
 from rtt.demo.settings import FAST, DemoSettings, methods
 from rtt.errors import ConfigurationError, DataError, RTTError
@@ -94,6 +95,27 @@ def test_results_are_plain_json_with_settings_model_and_intervals(finished: tupl
     assert set(results["arms"]["rtt-grpo"]["difference"]["rubric_accuracy"]) == {"value", "low", "high"}
     assert results["tasks"] == {"train": len(bundled_tasks("train", "easy")), "heldout": 3}
     assert str(output) not in (output / "results.json").read_text()
+
+
+def test_the_share_of_the_relevance_source_is_said_everywhere(finished: tuple[Path, Report, str]) -> None:
+    output, report, printed = finished
+    line = re.search(r"relevance: \d+\.\d s of \d+ s a step \(\d+ %\)", printed)
+    assert line is not None
+    assert line[0] in to_markdown(report)
+    measured = json.loads((output / "results.json").read_text())["arms"]["rtt-grpo"]["relevance"]
+    assert 0 < measured["share"] < 0.5
+    assert measured["share"] == pytest.approx(measured["seconds"] / measured["step_seconds"], abs=0.02)
+
+
+def test_the_cost_of_relevance_is_a_mean_over_the_steps(finished: tuple[Path, Report, str]) -> None:
+    history = [
+        {"rtt/relevance_seconds": 4.2, "step_time": 42.0},
+        {"rtt/relevance_seconds": 0.0, "step_time": 40.0},  # a step that used a rollout again
+        {"step_time": 100.0},
+    ]
+    arm = replace(finished[1].arms[0], history=history)
+    assert relevance_cost(arm) == "relevance: 2.1 s of 41 s a step (5 %)"
+    assert relevance_cost(replace(arm, history=history[2:])) is None
 
 
 def test_samples_are_the_first_prompts_before_and_after(finished: tuple[Path, Report, str]) -> None:
@@ -218,6 +240,9 @@ def test_all_methods_share_everything_but_their_own_options() -> None:
         ({"steps": 0}, "steps is 0"),
         ({"num_generations": 1}, "needs at least 2 responses"),
         ({"micro_batch": 7}, "do not divide into micro batches"),
+        ({"relevance": "oracle"}, "relevance is 'oracle'; expected one of"),
+        ({"relevance": "discriminator"}, "needs relevance_model, .*`rtt discriminator build`"),
+        ({"relevance": "hybrid"}, "needs relevance_model"),
     ],
 )
 def test_settings_that_cannot_run_are_refused(change: dict[str, Any], words: str) -> None:
@@ -229,6 +254,23 @@ def test_unknown_tasks_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="no bundled tasks 'test'"):
         bundled_tasks("test")
     assert len(bundled_tasks("train")) > len(bundled_tasks("train", "easy")) >= 100
+
+
+def test_relevance_is_set_by_name_and_reaches_the_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rtt.relevance import RandomRelevance
+    from rtt.relevance.discriminator.source import DiscriminatorRelevance
+
+    asked = []
+    monkeypatch.setattr(
+        DiscriminatorRelevance, "from_pretrained", lambda folder, **_: (asked.append(folder), RandomRelevance())[1]
+    )
+    from rtt.cli.demo import _setting
+
+    changes = dict(_setting(text) for text in ("relevance=discriminator", "relevance_model=runs/mine", "steps=1"))
+    report, _ = demo(tmp_path / "run", settings=QUICK.with_changes(changes))
+    assert asked == ["runs/mine"]
+    assert report.arms[0].history[0]["rtt/relevance_mean"] == pytest.approx(0.5, abs=0.1)
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["settings"]["relevance"] == "discriminator"
 
 
 # -------------------------------------------------------------------------------------------------------------- verdict
@@ -301,6 +343,8 @@ def test_the_tiny_model_is_what_fast_means() -> None:
         ("learning_rate=high", "setting learning_rate='high'; expected such as 0.001"),
         ("steps=2.5", "setting steps=2.5; expected such as 2"),
         ("mass_preserving=1", "setting mass_preserving=1; expected such as False"),
+        ("relevance_model=3", "setting relevance_model=3; expected such as 'runs/discriminator'"),
+        ("token_advantage_bound=high", "setting token_advantage_bound='high'; expected such as 2.0"),
         ("steps", "'steps'; expected NAME=VALUE"),
     ],
 )

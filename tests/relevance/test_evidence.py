@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtt.errors import ConfigurationError
-from rtt.relevance import EvidenceRelevance, UniformRelevance, relevance_names, relevance_source
+from rtt.relevance import EvidenceRelevance, relevance_source
 from rtt.responses import Response
 from rtt.verdicts import Outcome, Scope, Span, Verdict
 
@@ -60,15 +60,9 @@ def test_an_empty_response_has_no_tokens() -> None:
     assert array.shape == (1, 0)
 
 
-def test_uniform_is_all_ones() -> None:
-    (array,) = UniformRelevance()([None], [RESPONSE], [[verdict(Outcome.SATISFIED)] * 2])  # type: ignore[list-item]
-    np.testing.assert_array_equal(array, np.ones((2, 4), dtype=np.float32))
-
-
-def test_sources_by_name() -> None:
-    assert relevance_names() == ("evidence", "uniform")
+def test_evidence_by_name() -> None:
     assert isinstance(relevance_source("evidence", missing="end"), EvidenceRelevance)
-    with pytest.raises(ConfigurationError, match=r"'oracle' is unknown; expected one of \['evidence', 'uniform'\]"):
+    with pytest.raises(ConfigurationError, match=r"'oracle' is unknown; expected one of \['contrast', .*'evidence'"):
         relevance_source("oracle")
     with pytest.raises(ConfigurationError, match=r"missing='all'; expected one of \['response', 'end', 'none'\]"):
         EvidenceRelevance("all")  # type: ignore[arg-type]

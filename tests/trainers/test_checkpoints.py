@@ -94,7 +94,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 def history(output_dir: Path) -> list[dict[str, float]]:
     state = json.loads((output_dir / "checkpoint-6" / "trainer_state.json").read_text())
-    timing = ("time", "runtime", "per_second")
+    timing = ("time", "runtime", "per_second", "relevance_seconds", "relevance_share")
     return [
         {name: value for name, value in entry.items() if not any(word in name for word in timing)}
         for entry in state["log_history"]

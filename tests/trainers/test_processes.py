@@ -50,5 +50,5 @@ def test_two_processes_give_the_advantages_of_one(tmp_path: Path, name: str) -> 
     assert any(any(record.token_advantages) for record in one)
     assert any(any(record.advantages) for record in one)
     for metric, value in metrics.items():
-        if metric.startswith("rtt/"):
+        if metric.startswith("rtt/") and metric not in ("rtt/relevance_seconds", "rtt/relevance_share"):
             assert metrics_of_two[metric] == pytest.approx(value, rel=1e-5), metric

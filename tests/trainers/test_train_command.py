@@ -85,6 +85,15 @@ def test_a_cpu_gets_float32_unless_asked_otherwise(write: Write) -> None:
     assert (training.gradient_checkpointing, model.dtype) == (True, "bfloat16")
 
 
+def test_a_relevance_source_with_its_model(write: Write) -> None:
+    _, training, _ = parse(write(relevance_model="runs/relevance", relevance="discriminator"))
+    assert (training.relevance, training.relevance_model) == ("discriminator", "runs/relevance")
+    chosen = ["--relevance", "hybrid", "--relevance_otherwise", "contrast", "--relevance_device", "cpu"]
+    _, training, _ = parse(write(relevance_model="runs/relevance"), chosen)
+    assert training.relevance_parts() == ("hybrid", "evidence", "contrast")
+    assert training.relevance_device == "cpu"
+
+
 def test_list_options_needs_no_config_file() -> None:
     result = CliRunner().invoke(cli, ["train", "--list-options"])
     assert result.exit_code == 0
@@ -107,6 +116,7 @@ def test_list_options_needs_no_config_file() -> None:
         ({"max_steps": [1, 2]}, "max_steps: got [1, 2]; expected one number"),
         ({"exclude_special_tokens": 3}, "exclude_special_tokens: got 3; expected true or false"),
         ({"partition": "foo"}, "partition='foo'; expected one of ['intra_sample'"),
+        ({"relevance": "discriminator"}, "train one with `rtt discriminator build`"),
         ({"model_init_kwargs": "foo"}, "model_init_kwargs"),
         ({"model_name_or_path": "DROP"}, "model_name_or_path is missing"),
         ({"model_name_or_path": "/nowhere"}, "model_name_or_path='/nowhere'"),

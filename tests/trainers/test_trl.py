@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from rtt import credit
 from rtt.demo.models import tiny_model
 from rtt.errors import ConfigurationError, ShapeError
 from rtt.records import Record, read_records
-from rtt.rubrics import Criterion, Message, Rubric, Task
+from rtt.relevance import UniformRelevance
+from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.trainers.trl import RTTConfig, RTTTrainer, RubricReward, _ResumableOrder, task_dataset
-from rtt.verdicts import Outcome
+from rtt.verdicts import Outcome, Verdict
 
 Settings = Callable[..., dict[str, Any]]
 
@@ -198,6 +200,184 @@ def test_relevance_of_the_wrong_shape_is_refused(tasks: list[Task], config: Call
         rtt_trainer(tasks, config(), relevance=wrong).train()
 
 
+# ---------------------------------------------------------------------------------------------------- relevance sources
+
+
+def judged_beside_rules(number: int) -> Task:
+    """A task of which only a judge can decide one criterion."""
+    criterion = Criterion(id="tone", text="The tone is friendly.")
+    no_comma = Criterion(id="c0", rule=Rule(name="punctuation:no_comma"))
+    return Task(
+        id=f"mixed-{number}",
+        prompt=(Message(role="user", content=f"Greet {number}."),),
+        rubric=Rubric(criteria=(no_comma, criterion)),
+    )
+
+
+class SaysNo:
+    """A judge that finds every other response wanting."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+        self.calls += 1
+        return [Verdict(one.id, Outcome(1 - 2 * (self.calls % 2)), "judge:test") for one in criteria]
+
+
+def policy_folder(folder: Path) -> str:
+    model, tokenizer = tiny_model(seed=1)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"relevance": "evidence"},
+        {"relevance": "uniform"},
+        {"relevance": "random"},
+        {"relevance": "shuffled"},
+        {"relevance": "shuffled", "relevance_shuffled": "contrast"},
+        {"relevance": "contrast"},
+        {"relevance": "contrast", "relevance_model": "folder", "relevance_device": "cpu"},
+        {"relevance": "hybrid", "relevance_otherwise": "contrast"},
+        {"relevance": "hybrid", "relevance_otherwise": "random"},
+    ],
+    ids=lambda options: "-".join(options.values()),
+)
+def test_every_source_trains_and_draws_nothing(
+    config: Callable[..., RTTConfig], tmp_path: Path, options: dict[str, Any], unlocalised: list[str]
+) -> None:
+    """Also where a model has to be loaded for it: the first responses are those of a run without any source."""
+    if "relevance_model" in options:
+        options = {**options, "relevance_model": policy_folder(tmp_path / "model")}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        trainer = mixed_trainer(config(**options, token_weight=0.5, records_steps=1))
+        source, states = trainer._relevance, []
+
+        def watched(*batch: Any) -> Any:
+            states.append(torch.get_rng_state())
+            found = source(*batch)
+            states.append(torch.get_rng_state())
+            return found
+
+        trainer._relevance = watched
+        records = records_of(trainer)
+    assert len(states) == 4  # once a rollout, there are two
+    assert all(torch.equal(before, after) for before, after in zip(states[::2], states[1::2], strict=True))
+    assert [record.response.text for record in records if record.step == 1] == unlocalised
+    assert np.isfinite([step["grad_norm"] for step in trainer.state.log_history[:-1]]).all()
+    constant = ("uniform", "shuffled")  # evidence of "no commas" is the whole response where it is met, as it is here
+    assert any(any(record.token_advantages) for record in records) or set(options.values()) <= set(constant)
+
+
+def mixed_trainer(config: RTTConfig) -> RTTTrainer:
+    return rtt_trainer([judged_beside_rules(number) for number in range(4)], config, judge=SaysNo())
+
+
+_UNLOCALISED: list[str] = []
+
+
+@pytest.fixture
+def unlocalised(config: Callable[..., RTTConfig], tmp_path: Path) -> list[str]:
+    """The responses of the first step without any source; sampled once."""
+    if not _UNLOCALISED:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(11)
+            options = {"output_dir": str(tmp_path / "unlocalised"), "token_weight": 0.0, "records_steps": 1}
+            records = records_of(mixed_trainer(config(**options)))
+        _UNLOCALISED.extend(record.response.text for record in records if record.step == 1)
+    return _UNLOCALISED
+
+
+def test_the_policys_contrast_reads_the_prompts_that_it_was_sampled_from(
+    tasks: list[Task], config: Callable[..., RTTConfig]
+) -> None:
+    trainer = rtt_trainer(tasks, config(relevance="contrast", max_steps=1))
+    source: Any = trainer._relevance
+    assert source.model is trainer.model
+    sampled, read = [], []
+    generate_and_score, run = trainer._generate_and_score_completions, source._run
+    trainer._generate_and_score_completions = lambda inputs: (sampled.append(generate_and_score(inputs)), sampled[-1])[
+        1
+    ]
+    source._run = lambda passes: (read.append(passes), run(passes))[1]
+    trainer.train()
+    (output,), (passes,) = sampled, read
+    plain = [j for j, (_, k) in enumerate(passes.places) if k is None]
+    assert len(plain) == 8
+    for j, ids, mask in zip(plain, output["prompt_ids"], output["prompt_mask"].bool(), strict=True):
+        assert list(passes.prompts[j]) == ids[mask].tolist()
+    for j, ids, mask in zip(plain, output["completion_ids"], output["completion_mask"].bool(), strict=True):
+        assert list(passes.completions[j]) == ids[mask].tolist()
+
+
+def test_a_discriminator_is_loaded_from_its_folder_onto_its_device(
+    tasks: list[Task], config: Callable[..., RTTConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtt.relevance import UniformRelevance
+    from rtt.relevance.discriminator.source import DiscriminatorRelevance
+
+    loaded: list[Any] = []
+
+    def from_pretrained(folder: Any, **options: Any) -> Any:
+        loaded.append((folder, options))
+        torch.rand(1)  # as fresh weights would
+        return UniformRelevance()
+
+    monkeypatch.setattr(DiscriminatorRelevance, "from_pretrained", from_pretrained)
+    state = torch.get_rng_state()
+    rtt_trainer(tasks, config(token_weight=0.0))
+    after_none = torch.get_rng_state()
+    torch.set_rng_state(state)
+    rtt_trainer(tasks, config(relevance="discriminator", relevance_model="folder"))
+    assert torch.equal(torch.get_rng_state(), after_none)
+    rtt_trainer(tasks, config(relevance="hybrid", relevance_model="folder", relevance_device="meta"))
+    assert loaded == [("folder", {"device": torch.device("cpu")}), ("folder", {"device": "meta"})]
+    rtt_trainer(tasks, config(relevance="discriminator", relevance_model="folder", token_weight=0.0))
+    assert len(loaded) == 2  # nobody would ask it
+
+
+def test_a_model_that_is_not_there_is_said(tasks: list[Task], config: Callable[..., RTTConfig], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no causal model"):
+        rtt_trainer(tasks, config(relevance="contrast", relevance_model=str(tmp_path)))
+
+
+@pytest.mark.parametrize("sharded", ["is_fsdp_enabled", "zero"])
+def test_a_sharded_policy_has_no_contrast_of_its_own(
+    tasks: list[Task], config: Callable[..., RTTConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharded: str
+) -> None:
+    trainer = rtt_trainer(tasks, config(relevance="contrast"))
+    if sharded == "zero":
+        monkeypatch.setattr(trainer, "_zero_stage", lambda: 3)
+    else:
+        monkeypatch.setattr(trainer, sharded, True)
+    with pytest.raises(ConfigurationError, match="FSDP and DeepSpeed ZeRO-3 keep in parts; name a relevance_model"):
+        trainer._relevance_source("contrast")
+    trainer.args.relevance_model = policy_folder(tmp_path / "model")
+    assert trainer._relevance_source("contrast").model is not trainer.model
+
+
+def test_the_sources_cost_is_logged_for_each_step(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    def slow(tasks: Any, responses: Any, verdicts: Any) -> list[np.ndarray]:
+        time.sleep(0.2)
+        return UniformRelevance()(tasks, responses, verdicts)
+
+    trainer = rtt_trainer(tasks, config(num_iterations=2, max_steps=2), relevance=slow)
+    trainer.train()
+    asked, reused = trainer.state.log_history[:2]
+    assert 0.2 <= asked["rtt/relevance_seconds"] < 0.3
+    assert asked["rtt/relevance_share"] == pytest.approx(asked["rtt/relevance_seconds"] / asked["step_time"], rel=0.2)
+    assert 0 < asked["rtt/relevance_share"] < 1
+    assert reused["rtt/relevance_seconds"] == reused["rtt/relevance_share"] == 0
+    plain = rtt_trainer(tasks, config(token_weight=0.0, max_steps=1))
+    plain.train()
+    assert not any("relevance_s" in name for name in plain.state.log_history[0])
+
+
 # ------------------------------------------------------------------------------------------- undetermined is never zero
 
 
@@ -328,6 +508,27 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"reward": "mean"}, r"reward='mean'; expected one of \['csr', 'aon', 'weighted'\]"),
         ({"partition": "batch"}, "partition='batch'; expected one of"),
         ({"relevance": "oracle"}, "relevance='oracle'; expected one of"),
+        (
+            {"relevance": "discriminator"},
+            "relevance='discriminator' needs relevance_model, .*`rtt discriminator build`",
+        ),
+        ({"relevance": "hybrid"}, "needs relevance_model, the folder of a trained discriminator"),
+        (
+            {"relevance": "shuffled", "relevance_shuffled": "hybrid"},
+            "'shuffled' of 'hybrid' of .* needs relevance_model",
+        ),
+        ({"relevance_model": "folder"}, "relevance_model='folder' is not read with relevance='evidence'"),
+        ({"relevance_otherwise": "contrast"}, "relevance_otherwise='contrast' belongs to relevance='hybrid'"),
+        ({"relevance": "hybrid", "relevance_otherwise": "oracle"}, "relevance_otherwise='oracle'; expected one of"),
+        ({"relevance_shuffled": "contrast"}, "relevance_shuffled='contrast' belongs to relevance='shuffled'"),
+        (
+            {"relevance": "contrast", "relevance_device": "cpu"},
+            "relevance_device='cpu' says where relevance_model runs",
+        ),
+        (
+            {"relevance": "contrast", "relevance_model": "m", "relevance_device": "gpu0"},
+            "relevance_device='gpu0'; expected such as 'cpu', 'cuda' or 'cuda:1'",
+        ),
         ({"combine": "sum"}, r"combine='sum'; expected one of \['add', 'mix'\]"),
         ({"token_weight": -0.1}, r"token_weight=-0\.1; expected a finite number of at least 0"),
         ({"token_weight": 1.5, "combine": "mix"}, r"token_weight=1\.5 with combine='mix'"),

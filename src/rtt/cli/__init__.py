@@ -1,9 +1,11 @@
 """The ``rtt`` command: one module a command, imported when it runs.
 
     rtt
-    ├── train     rtt.cli.train.train
-    ├── verify    rtt.cli.verify.verify
-    └── demo      rtt.cli.demo.demo
+    ├── train           rtt.cli.train.train
+    ├── verify          rtt.cli.verify.verify
+    ├── relevance       rtt.cli.relevance.relevance
+    ├── discriminator   rtt.cli.discriminator.discriminator, a group of its own
+    └── demo            rtt.cli.demo.demo
 
 ``rtt --help`` imports none of them. What RTT refuses on purpose (:class:`rtt.errors.RTTError`) ends in one message on
 standard error and exit code 2; ``RTT_DEBUG=1`` shows the traceback as well.
@@ -17,7 +19,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
@@ -45,6 +47,10 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
+    "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
+    "discriminator": Command(
+        "rtt.cli.discriminator", "Make, train and measure the model that locates a criterion's words.", extra="train"
+    ),
     "demo": Command("rtt.cli.demo", "Train a small model on bundled tasks; show what it learned.", extra="train"),
 }
 """The commands in the order of ``rtt --help``."""
@@ -61,20 +67,28 @@ class Refusal(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they run, never to print the group's own help."""
+    """A group whose commands are imported when they run, never to print the group's own help.
+
+    Args:
+        lazy: the commands by name, in the order of the group's help.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Command], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""
-        return list(COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command, or None where the name is unknown."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.lazy:
             return None
         try:
-            command = getattr(importlib.import_module(COMMANDS[cmd_name].module), cmd_name)
+            command = getattr(importlib.import_module(self.lazy[cmd_name].module), cmd_name)
         except ImportError as error:
-            raise _missing(cmd_name, error) from error
+            raise self._missing(ctx, cmd_name, error) from error
         assert isinstance(command, click.Command)
         return command
 
@@ -82,16 +96,16 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown name shows the names that are close."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {list(COMMANDS)}"
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.lazy, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {list(self.lazy)}"
             ctx.fail(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+            formatter.write_dl([(name, command.summary) for name, command in self.lazy.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of RTT's own becomes one message and exit code 2."""
@@ -101,19 +115,19 @@ class LazyGroup(click.Group):
             _debug()
             raise Refusal(str(error)) from error
         except ModuleNotFoundError as error:
-            raise _missing(ctx.invoked_subcommand, error) from error
+            raise self._missing(ctx, ctx.invoked_subcommand, error) from error
 
-
-def _missing(command: str | None, error: ImportError) -> Exception:
-    """What to say when an import failed: which extra to install, unless the module is one of ours."""
-    extra = COMMANDS[command].extra if command in COMMANDS else None
-    if extra is None or error.name is None or error.name.partition(".")[0] == "rtt":
-        return error
-    _debug()
-    return Refusal(
-        f"`rtt {command}` needs the package {error.name.partition('.')[0]!r}, which is not installed; "
-        f"install what it needs with: pip install 'rubrics-to-tokens[{extra}]'"
-    )
+    def _missing(self, ctx: click.Context, command: str | None, error: ImportError) -> Exception:
+        """What to say when an import failed: which extra to install, unless the module is one of ours."""
+        extra = self.lazy[command].extra if command is not None and command in self.lazy else None
+        package = (error.name or "").partition(".")[0]
+        if extra is None or package in ("", "rtt"):
+            return error
+        _debug()
+        return Refusal(
+            f"`{ctx.command_path} {command}` needs the package {package!r}, which is not installed; "
+            f"install what it needs with: pip install 'rubrics-to-tokens[{extra}]'"
+        )
 
 
 def _debug() -> None:
@@ -121,7 +135,11 @@ def _debug() -> None:
         traceback.print_exc()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="rtt", message="%(prog)s %(version)s")
 def cli() -> None:
     """Rubrics to tokens: train language models to follow rubrics, with credit for each token.
@@ -135,6 +153,10 @@ def cli() -> None:
     \b
     Train a model of your own:
         rtt train config.yaml --learning_rate 1e-6
+    \b
+    Train the model that finds the words a criterion hangs on, and look at what it finds:
+        rtt discriminator --help
+        rtt relevance tasks.jsonl responses.jsonl
 
     Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
     With RTT_DEBUG=1 in the environment, errors show where they arose.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
-import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.cli.terminal import SIGNS, console, counted, progress_bar, quoted, refuse_overwriting, visible
 from rtt.errors import DataError
 from rtt.json_lines import LineError, decode_line, number_lines, read_lines, write_lines
 from rtt.verdicts import Outcome, Span, Verdict, instruction_accuracy, rubric_accuracy
@@ -30,11 +30,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("auto", "table", "jsonl", "summary")
 
-_SIGNS = {Outcome.SATISFIED: "✓", Outcome.VIOLATED: "✗", Outcome.UNDETERMINED: "?"}
 _STYLES = {Outcome.SATISFIED: "green", Outcome.VIOLATED: "red", Outcome.UNDETERMINED: "yellow"}
 _EVIDENCE_STYLES = {"support": "bold green", "violation": "bold red underline"}
 _QUOTES = 3  # how many pieces of evidence the table quotes; the response shows all
-_QUOTE_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +138,11 @@ def verify(
 
     Exit codes: 0 verdicts were given, whatever they say; 2 a file cannot be used, and the message says where.
     """
-    from rich.console import Console
-
     from rtt.rubrics import read_tasks
 
-    for given in (tasks, responses):
-        if out is not None and out.exists() and given.exists() and out.samefile(given):
-            raise DataError(f"--out {out}: is the file that is read; expected another one")
+    refuse_overwriting(out, tasks, responses)
     by_id = {task.id: task for task in read_tasks(tasks)}
-    stdout = Console(highlight=False, markup=False, emoji=False)
-    stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    stdout, stderr = console(), console(stderr=True)
     if form == "auto":
         form = "table" if stdout.is_terminal else "jsonl" if out is None else "summary"
     # A bar and a table on the same terminal would write into each other.
@@ -320,7 +313,7 @@ def print_result(console: Console, result: Result) -> None:
     for criterion, verdict, credited in zip(result.criteria, result.verdicts, result.credited, strict=True):
         outcome = verdict.outcome.name.lower() + (", unwanted" if criterion.unwanted else "")
         table.add_row(
-            Text(f"{_SIGNS[credited.outcome]} {outcome}", style=_STYLES[credited.outcome]),
+            Text(f"{SIGNS[credited.outcome]} {outcome}", style=_STYLES[credited.outcome]),
             Text.assemble((f"{visible(criterion.id)}: ", "bold"), visible(criterion.text)),
             Text(visible(verdict.reason)),
             _quotes(verdict, answer.text),
@@ -341,41 +334,18 @@ def highlighted(text: str, evidence: Sequence[Span]) -> Text:
     return shown
 
 
-def visible(text: str) -> str:
-    """The text with every character that commands a terminal, or turns its direction, shown as a sign instead.
-
-    Line ends and tabs stay. The result is as long as the text, so spans keep their place.
-    """
-    return text.translate(_VISIBLE)
-
-
-_VISIBLE = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
-    0x7F: "\u2421",
-    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),  # C1: some terminals obey them
-    **dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd"),  # direction
-    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a surrogate pair cannot be printed
-}
-
-
 def _quotes(verdict: Verdict, text: str) -> Text:
     from rich.text import Text
 
     quotes = Text()
     for span in verdict.evidence[:_QUOTES]:
-        words = visible(text[span.start : span.end].replace("\n", "⏎").replace("\t", " "))
-        quotes.append(f"{_shortened(words)}\n", style=_EVIDENCE_STYLES[span.polarity])
+        quotes.append(f"{quoted(text[span.start : span.end])}\n", style=_EVIDENCE_STYLES[span.polarity])
     if len(verdict.evidence) > _QUOTES:
         quotes.append(f"and {len(verdict.evidence) - _QUOTES} more\n", style="dim")
     if not verdict.evidence and verdict.scope == "response" and verdict.determined:
         quotes.append("the whole response", style="dim")
     quotes.rstrip()
     return quotes
-
-
-def _shortened(words: str) -> str:
-    half = _QUOTE_WIDTH // 2
-    return words if len(words) <= _QUOTE_WIDTH else f"{words[:half]}…{words[-half + 1 :]}"
 
 
 def _short(value: object) -> str:
@@ -410,7 +380,7 @@ class Tally:
             for heading in ("met", "not met", "undetermined", "rate"):
                 table.add_column(heading, justify="right")
             for rule, counts in sorted(self.by_rule.items(), key=lambda item: (_rate(item[1]) or 0.0, item[0])):
-                table.add_row(Text(rule), *(str(counts[outcome]) for outcome in _SIGNS), _percent(_rate(counts)))
+                table.add_row(Text(rule), *(str(counts[outcome]) for outcome in SIGNS), _percent(_rate(counts)))
             console.print(table)
         console.print(self.summary(), soft_wrap=True)
 
@@ -421,7 +391,7 @@ class Tally:
         judged = [verdicts for verdicts in self.results if any(verdict.determined for verdict in verdicts)]
         whole = sum(instruction_accuracy([verdicts]) == 1 for verdicts in judged)
         return (
-            f"{_count(len(self.results), 'response')} to {_count(len(self.tasks), 'task')}: "
+            f"{counted(len(self.results), 'response')} to {counted(len(self.tasks), 'task')}: "
             f"rubric accuracy {_percent(rubric_accuracy(self.results))} ({counts[Outcome.SATISFIED]}/{determined}), "
             f"instruction accuracy {_percent(instruction_accuracy(self.results))} ({whole}/{len(judged)}), "
             f"undetermined {counts[Outcome.UNDETERMINED]}"
@@ -437,17 +407,8 @@ def _percent(rate: float | None) -> str:
     return "-" if rate is None else f"{100 * rate:.1f} %"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 @contextlib.contextmanager
-def _progress(console: Console, file: Path) -> Iterator[Callable[[int], None]]:
+def _progress(where: Console, file: Path) -> Iterator[Callable[[int], None]]:
     """A bar over the file's bytes on standard error."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    total = None if str(file) == "-" else os.path.getsize(file)
-    columns = (TextColumn("verify"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("verify", total=total)
-        yield lambda bytes_read: progress.advance(bar, bytes_read)
+    with progress_bar(where, "verify", file) as bar:
+        yield lambda bytes_read: bar.advance(bar.task_ids[0], bytes_read)

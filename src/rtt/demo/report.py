@@ -97,6 +97,8 @@ def print_report(report: Report, output: Path, console: Console) -> None:
     console.print(_rich("By rule", *_rule_rows(report, short=True)))
     console.print(_rich("Responses", *_response_rows(report)))
     console.print(_rich("Time", ["stage", "seconds"], _time_rows(report)))
+    if cost := relevance_cost(report.arms[0]):
+        console.print(f"{cost}\n", highlight=False, soft_wrap=True)
     console.print(f"[dim]{INTERVALS} {VARIETY}[/dim]", highlight=False, soft_wrap=True)
     console.print(f"\n[bold]{escape(verdict(report))}[/bold]", highlight=False, soft_wrap=True)
     arm = report.arms[0].name
@@ -120,6 +122,15 @@ def print_report(report: Report, output: Path, console: Console) -> None:
     )
 
 
+def relevance_cost(arm: Arm) -> str | None:
+    """What the relevance source took of a training step, in words; ``None`` for a method without one."""
+    measured = _relevance_seconds(arm)
+    if measured is None:
+        return None
+    seconds, step = measured
+    return f"relevance: {seconds:.1f} s of {step:.0f} s a step ({seconds / step:.0%})".replace("%", " %")
+
+
 def to_markdown(report: Report) -> str:
     """The report as Markdown."""
     settings = "\n".join(f"| {name} | {value} |" for name, value in report.settings.items())
@@ -141,6 +152,7 @@ def to_markdown(report: Report) -> str:
         VARIETY,
         "## Time",
         _markdown(["stage", "seconds"], _time_rows(report)),
+        *([cost] if (cost := relevance_cost(report.arms[0])) else []),
         "## Settings",
         f"| setting | value |\n|---|---|\n{settings}",
         "## Machine",
@@ -183,6 +195,7 @@ def to_json(report: Report) -> dict[str, Any]:
             arm.name: {
                 "title": arm.title,
                 "after": _evaluation_json(arm.after),
+                "relevance": _relevance_json(arm),
                 "difference": {
                     "rubric_accuracy": _interval_json(arm.comparison.rubric),
                     "instruction_accuracy": _interval_json(arm.comparison.instruction),
@@ -247,6 +260,23 @@ def _response_rows(report: Report) -> tuple[list[str], Rows]:
 def _time_rows(report: Report) -> Rows:
     rows = [[stage, f"{seconds:.0f}"] for stage, seconds in report.seconds.items()]
     return [*rows, ["together", f"{sum(report.seconds.values()):.0f}"]]
+
+
+def _relevance_seconds(arm: Arm) -> tuple[float, float] | None:
+    """Mean seconds of the relevance source and of a whole step, over the steps where both were logged."""
+    rows = [row for row in arm.history if "rtt/relevance_seconds" in row and row.get("step_time")]
+    if not rows:
+        return None
+    seconds, step = (sum(float(row[name]) for row in rows) for name in ("rtt/relevance_seconds", "step_time"))
+    return seconds / len(rows), step / len(rows)
+
+
+def _relevance_json(arm: Arm) -> dict[str, float] | None:
+    measured = _relevance_seconds(arm)
+    if measured is None:
+        return None
+    seconds, step = measured
+    return {"seconds": round(seconds, 3), "step_seconds": round(step, 3), "share": round(seconds / step, 4)}
 
 
 def _rich(title: str, header: Sequence[str], rows: Rows) -> Table:

@@ -178,7 +178,6 @@ def _train(
     responses = settings.prompts_per_step * settings.num_generations
     config = RTTConfig(
         output_dir=str(folder),
-        relevance="evidence",
         num_generations=settings.num_generations,
         per_device_train_batch_size=settings.micro_batch,
         gradient_accumulation_steps=responses // settings.micro_batch,

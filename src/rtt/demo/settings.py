@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rtt.errors import ConfigurationError
+from rtt.relevance import relevance_names
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class DemoSettings:
     partition: str = "criterion_group"
     """Not the paper's ``intra_sample``: with that one, a higher learning rate and more steps, the responses became
     repetitions, as ``results/demo-intra-sample`` shows."""
+    relevance: str = "evidence"
+    """Which tokens are responsible: ``"evidence"``, or another name of :func:`rtt.relevance.relevance_names`."""
+    relevance_model: str | None = None
+    """The folder of a trained discriminator, or of a causal model for ``"contrast"`` (without one: the policy)."""
     token_weight: float = 0.5
     """lambda of A = A_res + lambda A_tok; 0.5 is the authors' value."""
     silent_when_unanimous: bool = False
@@ -67,9 +72,10 @@ class DemoSettings:
         for name, value in changes.items():
             if name not in known:
                 raise ConfigurationError(f"the demo has no setting {name!r}; expected one of {list(known)}")
-            kinds = (int, float) if isinstance(known[name], float) or known[name] is None else type(known[name])
-            if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(known[name], bool):
-                raise ConfigurationError(f"setting {name}={value!r}; expected such as {known[name]!r}")
+            default = _EXAMPLES.get(name, known[name])
+            kinds = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+                raise ConfigurationError(f"setting {name}={value!r}; expected such as {default!r}")
         return replace(self, **changes)
 
     def __post_init__(self) -> None:
@@ -81,6 +87,13 @@ class DemoSettings:
         for name in ("steps", "prompts_per_step", "micro_batch", "max_completion_length", "eval_prompts", "save_steps"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.relevance not in relevance_names():
+            raise ConfigurationError(f"relevance is {self.relevance!r}; expected one of {list(relevance_names())}")
+        if self.relevance in ("discriminator", "hybrid") and self.relevance_model is None:
+            raise ConfigurationError(
+                f"relevance is {self.relevance!r}, which needs relevance_model, the folder of a trained discriminator; "
+                "train one with `rtt discriminator build`"
+            )
         if self.num_generations < 2:
             raise ConfigurationError(f"num_generations is {self.num_generations}; a group needs at least 2 responses")
         if self.prompts_per_step * self.num_generations % self.micro_batch:
@@ -89,6 +102,9 @@ class DemoSettings:
                 f"of {self.micro_batch}"
             )
 
+
+_EXAMPLES = {"token_advantage_bound": 2.0, "relevance_model": "runs/discriminator"}
+"""What a setting that is None by default may be."""
 
 FAST = DemoSettings(
     steps=2,
@@ -123,6 +139,8 @@ def methods(settings: DemoSettings, *, baselines: bool) -> list[Method]:
     """RTT-GRPO by the settings; with ``baselines`` also GRPO with either reward, and GDPO."""
     token_level = {
         "reward": settings.reward,
+        "relevance": settings.relevance,
+        "relevance_model": settings.relevance_model,
         "partition": settings.partition,
         "token_weight": settings.token_weight,
         "silent_when_unanimous": settings.silent_when_unanimous,

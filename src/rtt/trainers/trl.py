@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -49,6 +50,8 @@ Reward = Literal["csr", "aon", "weighted"]
 ResponseAdvantage = Literal["grpo", "gdpo"]
 Combine = Literal["add", "mix"]
 Missing = Literal["response", "end", "none"]
+Otherwise = Literal["discriminator", "contrast", "uniform", "random"]
+Shuffled = Literal["evidence", "discriminator", "contrast", "hybrid"]
 Partition = Literal["intra_sample", "inter_sample", "criteria_mean", "criteria_softmax", "criterion_group"]
 
 REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
@@ -96,7 +99,31 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     )
     relevance: str = field(
         default="evidence",
-        metadata={"help": "Which tokens are responsible: 'evidence' (the rules' own spans) or 'uniform' (all tokens)."},
+        metadata={
+            "help": "Which tokens are responsible: 'evidence' (the rules' own spans), 'discriminator' (a trained "
+            "model), 'contrast' (what the criterion changes in a language model's expectations), 'hybrid' (evidence "
+            "where a rule decided, relevance_otherwise where not); controls: 'uniform' (all tokens), 'random', "
+            "'shuffled' (another response's map)."
+        },
+    )
+    relevance_model: str | None = field(
+        default=None,
+        metadata={
+            "help": "'discriminator': its folder (`rtt discriminator build` makes one). 'contrast': a causal model's "
+            "folder or hub id; None: the policy itself."
+        },
+    )
+    relevance_device: str | None = field(
+        default=None,
+        metadata={"help": "Where relevance_model runs, such as 'cpu' or 'cuda:1'. None: where the policy does."},
+    )
+    relevance_otherwise: Otherwise = field(
+        default="discriminator",
+        metadata={"help": "'hybrid' only: the source for criteria that no rule decides."},
+    )
+    relevance_shuffled: Shuffled = field(
+        default="evidence",
+        metadata={"help": "'shuffled' only: the source whose maps are dealt to other responses."},
     )
     relevance_missing: Missing = field(
         default="response",
@@ -148,6 +175,7 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         super().__post_init__()
         self._check_choices()
         self._check_ranges()
+        self._check_relevance()
         self._check_engine()
 
     def _check_choices(self) -> None:
@@ -156,6 +184,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             "response_advantage": get_args(ResponseAdvantage),
             "relevance": relevance_names(),
             "relevance_missing": get_args(Missing),
+            "relevance_otherwise": get_args(Otherwise),
+            "relevance_shuffled": get_args(Shuffled),
             "partition": get_args(Partition),
             "combine": get_args(Combine),
         }
@@ -183,6 +213,46 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
                 f"sigma_floor has no effect with partition={self.partition!r}, which normalises verdicts and not "
                 "relevance; leave it at 0"
             )
+
+    def relevance_parts(self) -> tuple[str, ...]:
+        """The names of all sources that ``relevance`` is made of, itself first."""
+        parts = [self.relevance]
+        if "shuffled" in parts:
+            parts.append(self.relevance_shuffled)
+        if "hybrid" in parts:
+            parts += ["evidence", self.relevance_otherwise]
+        return tuple(dict.fromkeys(parts))
+
+    def _check_relevance(self) -> None:
+        parts = self.relevance_parts()
+        for name, owner, default in (("otherwise", "hybrid", "discriminator"), ("shuffled", "shuffled", "evidence")):
+            chosen = getattr(self, f"relevance_{name}")
+            if owner not in parts and chosen != default:
+                raise ConfigurationError(
+                    f"relevance_{name}={chosen!r} belongs to relevance={owner!r}, not to {self.relevance!r}; drop one"
+                )
+        if "discriminator" in parts and self.relevance_model is None:
+            raise ConfigurationError(
+                f"relevance={' of '.join(map(repr, parts))} needs relevance_model, the folder of a trained "
+                "discriminator; train one with `rtt discriminator build`"
+            )
+        if self.relevance_model is not None and not {"discriminator", "contrast"} & set(parts):
+            raise ConfigurationError(
+                f"relevance_model={self.relevance_model!r} is not read with relevance={self.relevance!r}; expected "
+                "'discriminator', 'contrast' or 'hybrid', or no model"
+            )
+        if self.relevance_device is None:
+            return
+        if self.relevance_model is None:
+            raise ConfigurationError(
+                f"relevance_device={self.relevance_device!r} says where relevance_model runs; name one, or drop it"
+            )
+        try:
+            torch.device(self.relevance_device)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"relevance_device={self.relevance_device!r}; expected such as 'cpu', 'cuda' or 'cuda:1': {error}"
+            ) from error
 
     def _check_engine(self) -> None:
         """Refuse what TRL would accept and silently turn into something else."""
@@ -350,6 +420,32 @@ class _TellsTheEpoch(TrainerCallback):  # type: ignore[misc]  # transformers has
             self.trainer._order.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
+class _TimesRelevance(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Logs what the relevance source costs: its seconds in a step, and their share of the step's wall clock.
+
+    A step lasts from its first micro batch to the optimiser's update, sampling and scoring included; one that only
+    reuses a rollout has 0 seconds. What evaluation asks of the source is not counted.
+    """
+
+    def __init__(self, trainer: RTTTrainer) -> None:
+        self.trainer = trainer
+        self.started = time.perf_counter()
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """The clock starts."""
+        self.started = time.perf_counter()
+        self.trainer._relevance_seconds = 0.0
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """The step's numbers join its other metrics, which are logged after this."""
+        if self.trainer.args.token_weight == 0:
+            return
+        seconds = self.trainer._relevance_seconds
+        metrics = self.trainer._metrics["train"]
+        metrics["rtt/relevance_seconds"].append(seconds)
+        metrics["rtt/relevance_share"].append(seconds / max(time.perf_counter() - self.started, 1e-9))
+
+
 @dataclass(frozen=True)
 class _Rollout:
     """What is known of this process's responses between the two overrides."""
@@ -378,13 +474,15 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         train_dataset: tasks, or a dataset with the columns of :func:`task_dataset`.
         eval_dataset: the same, or ``None``.
         relevance: any :class:`~rtt.relevance.RelevanceSource`; overrides ``args.relevance``. It is called once a
-            rollout on each process with that process's responses; it must not draw from torch's global generator.
+            rollout on each process with that process's responses; it must not draw from torch's global generator. What
+            it costs is logged as ``rtt/relevance_seconds`` and ``rtt/relevance_share``, of a step on this process.
         judge: decides the criteria that have no rule.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
 
     Raises:
         ConfigurationError: ``args`` is not an RTTConfig, a dataset has no ``task`` column, or an option of TRL's is
-            asked for that RTT does not support (tools, environments, ``rollout_func``).
+            asked for that RTT does not support (tools, environments, ``rollout_func``), or the relevance source cannot
+            be had: no such model, or the policy's own contrast while its weights are sharded.
     """
 
     _tag_names: ClassVar = ["trl", "grpo", "rtt"]
@@ -417,10 +515,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if more and args.response_advantage == "gdpo":
             raise ConfigurationError("response_advantage='gdpo' normalises the rubric alone; drop reward_funcs")
         self._rubric_reward = RubricReward(args.reward, judge)
-        if relevance is None:
-            options = {"missing": args.relevance_missing} if args.relevance == "evidence" else {}
-            relevance = relevance_source(args.relevance, **options)
-        self._relevance = relevance
+        self._relevance_seconds = 0.0
         self._rollout: _Rollout | None = None
         self._order: _ResumableOrder | None = None
         self._recorded_step = 0
@@ -438,8 +533,43 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             **kwargs,
         )
         self.add_callback(_TellsTheEpoch(self))
+        self.add_callback(_TimesRelevance(self))
+        self._relevance = relevance
+        if relevance is None and args.token_weight > 0:
+            with torch.random.fork_rng(devices=[]):  # loading a model may draw; what the policy samples must not change
+                self._relevance = self._relevance_source(args.relevance)
         if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
             self._name, self._paper = super()._name, super()._paper
+
+    def _relevance_source(self, name: str) -> RelevanceSource:
+        args: RTTConfig = self.args
+        options: dict[str, Any] = {}
+        if name in ("evidence", "hybrid"):
+            options["missing"] = args.relevance_missing
+        if name == "hybrid":
+            options["otherwise"] = self._relevance_source(args.relevance_otherwise)
+        elif name == "shuffled":
+            options["source"] = self._relevance_source(args.relevance_shuffled)
+        elif name == "random":
+            options["seed"] = args.seed
+        elif name in ("discriminator", "contrast") and args.relevance_model is not None:
+            options |= {"model": args.relevance_model, "device": args.relevance_device or self.accelerator.device}
+            if name == "contrast":
+                options["policy_tokenizer"] = self._tokenizer
+        elif name == "contrast":
+            if self.is_fsdp_enabled or self._zero_stage() == 3:
+                raise ConfigurationError(
+                    "relevance='contrast' reads the policy as a whole, which FSDP and DeepSpeed ZeRO-3 keep in parts; "
+                    "name a relevance_model, or train without sharding the weights"
+                )
+            options |= {"model": self.accelerator.unwrap_model(self.model), "tokenizer": self._tokenizer}
+        if name == "contrast":
+            options["chat_template_kwargs"] = args.chat_template_kwargs
+        return relevance_source(name, **options)
+
+    def _zero_stage(self) -> int | None:
+        plugin = getattr(self.accelerator.state, "deepspeed_plugin", None)
+        return None if plugin is None else plugin.zero_stage
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()  # the columns that remove_unused_columns leaves
@@ -480,7 +610,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             raise ConfigurationError("TRL scored a batch without _calculate_rewards; use a TRL of the tested range")
         args: RTTConfig = self.args
         localised = args.token_weight > 0
-        relevance = self._relevance(rollout.tasks, rollout.responses, rollout.verdicts) if localised else None
+        relevance = None
+        if localised and self._relevance is not None:
+            started = time.perf_counter()
+            relevance = self._relevance(rollout.tasks, rollout.responses, rollout.verdicts)
+            self._relevance_seconds += time.perf_counter() - started
         batch = self._collate(rollout, relevance, output["completion_mask"])
         context = self._gather_verdicts(batch)
         response_advantages = output["advantages"]  # (B,)

@@ -1,0 +1,73 @@
+"""The terminal: what the commands share to show text from elsewhere, verdicts and progress."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtt.errors import DataError
+from rtt.verdicts import Outcome
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+SIGNS = {Outcome.SATISFIED: "✓", Outcome.VIOLATED: "✗", Outcome.UNDETERMINED: "?"}
+
+
+def visible(text: str) -> str:
+    """The text with every character that commands a terminal, or turns its direction, shown as a sign instead.
+
+    Line ends and tabs stay. The result is as long as the text, so spans keep their place.
+    """
+    return text.translate(_VISIBLE)
+
+
+_VISIBLE = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: "\u2421",
+    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),  # C1: some terminals obey them
+    **dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd"),  # direction
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a surrogate pair cannot be printed
+}
+
+
+def quoted(text: str, width: int = 24) -> str:
+    """The text on one line, as :func:`visible`, its middle left out where it is longer than ``width`` characters."""
+    words = visible(text.replace("\n", "⏎").replace("\t", " "))
+    half = width // 2
+    return words if len(words) <= width else f"{words[:half]}…{words[-half + 1 :]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 response", "1,200 responses"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes text as it is: no markup, no emoji codes, no colours but those that are asked for."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def progress_bar(where: Console, label: str, file: Path) -> Progress:
+    """A bar over the bytes of a file, at 0 and not drawn yet; its one task has the id 0. ``-`` is of unknown size."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(label), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    progress = Progress(*columns, console=where, transient=True)
+    progress.add_task(label, total=None if str(file) == "-" else os.path.getsize(file))
+    return progress
+
+
+def refuse_overwriting(out: Path | None, *given: Path) -> None:
+    """Refuse to write over a file that is read.
+
+    Raises:
+        DataError: ``out`` is one of the ``given`` files.
+    """
+    for file in given:
+        if out is not None and out.exists() and file.exists() and out.samefile(file):
+            raise DataError(f"--out {out}: is the file that is read; expected another one")
