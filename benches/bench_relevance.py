@@ -1,13 +1,16 @@
 """Time of the discriminators: what K criteria cost in one pass, and what sorting by length saves.
 
-    python benches/bench_relevance.py --joint DIR --cross DIR [--examples FILE] [--out DIR]
+    python benches/bench_relevance.py [--joint DIR] [--cross DIR] [--examples FILE] [--output results]
+
+By default the discriminators and examples are those of `make discriminator` (runs/discriminator).
 
 One run, one machine, the same backbone:
 
-    1. joint against cross at K = 1, 2, 5, 10, 20 criteria on 64 responses of 256 tokens (seconds, best of --repeats)
+    1. joint against cross at K = 1, 2, 5, 10, 20 criteria on 64 responses of 256 tokens (seconds, best of --repeats);
+       eight responses share a prompt and its criteria, as the groups of a rollout do
     2. cross with batches sorted by length against cross with every row padded to the longest of its batch, on
        responses whose lengths are those of the bundled ones
-    3. average precision of both on held-out prompts of the same examples (with --examples)
+    3. average precision of both on the held-out examples
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from rtt.relevance.discriminator.patterns import HELD_OUT_KINDS
 
 CRITERIA = (1, 2, 5, 10, 20)
 RESPONSES = 64
+GROUP = 8
 TOKENS = 256
 
 
@@ -49,24 +53,27 @@ def main() -> None:
         "criteria": _by_criteria(joint, cross, options.repeats),
         "sorting": _by_sorting(cross, options.repeats),
     }
-    if options.examples is not None:
-        result["average_precision"] = _by_precision(joint, cross, options.examples, options.limit)
+    result["average_precision"] = _by_precision(joint, cross, options.examples, options.limit)
     _show(result)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "bench_relevance.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        (options.out / "bench_relevance.md").write_text(_markdown(result), encoding="utf-8")
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "bench_relevance.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    (options.output / "bench_relevance.md").write_text(_markdown(result), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--joint", type=Path, required=True, help="a joint discriminator")
-    parser.add_argument("--cross", type=Path, required=True, help="a cross discriminator on the same backbone")
-    parser.add_argument("--examples", type=Path, help="examples to measure average precision on")
+    run = Path("runs/discriminator")
+    parser.add_argument("--joint", type=Path, default=run / "joint/model", help="a joint discriminator")
+    parser.add_argument("--cross", type=Path, default=run / "cross/model", help="a cross one on the same backbone")
+    parser.add_argument("--examples", type=Path, default=run / "examples.jsonl", help="for average precision")
     parser.add_argument("--limit", type=int, default=600, help="examples of each split (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=2, help="times that each is run; the best counts")
-    parser.add_argument("--out", type=Path, help="folder for bench_relevance.json and .md")
-    return parser.parse_args()
+    parser.add_argument("--output", type=Path, default=Path("results"), help="for bench_relevance.json and .md")
+    options = parser.parse_args()
+    for path in (options.joint, options.cross, options.examples):
+        if not path.exists():
+            parser.error(f"{path} is not there; make it with `make discriminator`, or name another")
+    return options
 
 
 def _best(work: Callable[[], Any], repeats: int) -> float:
@@ -87,17 +94,19 @@ def _texts(discriminator: Discriminator) -> list[str]:
 
 
 def _criteria() -> list[str]:
+    """Different criteria of the bundled tasks."""
     from rtt.demo.run import bundled_tasks
 
-    texts = dict.fromkeys(c.text for task in bundled_tasks("heldout") for c in task.rubric.criteria)
-    return list(texts)[: max(CRITERIA)]
+    tasks = bundled_tasks("heldout") + bundled_tasks("train")
+    return list(dict.fromkeys(criterion.text for task in tasks for criterion in task.rubric.criteria))
 
 
 def _by_criteria(joint: Discriminator, cross: Discriminator, repeats: int) -> list[dict[str, float]]:
     texts, criteria = _texts(joint), _criteria()
     rows = []
     for count in CRITERIA:
-        asked = [criteria[:count]] * len(texts)
+        asked = [criteria[i // GROUP * count :][:count] for i in range(len(texts))]
+        assert all(len(one) == count for one in asked)
         seconds = {
             name: _best(lambda d=discriminator, asked=asked: d.characters(asked, texts), repeats)
             for name, discriminator in (("joint", joint), ("cross", cross))
@@ -110,7 +119,7 @@ def _by_criteria(joint: Discriminator, cross: Discriminator, repeats: int) -> li
 def _by_sorting(cross: Discriminator, repeats: int) -> dict[str, float]:
     """Rows in the order they come, each batch padded to its longest, against batches of like length."""
     texts = [text for _, _, text in bundled_responses()][:128]
-    asked = [[criterion] for criterion in (_criteria() * 8)[: len(texts)]]
+    asked = [[criterion] for criterion in _criteria()[: len(texts)]]
     encoded = cross.encoder.responses(texts)
     rows = [
         Row(one.cut(0, cross.window), (cross.encoder.criterion(c[0]),)) for one, c in zip(encoded, asked, strict=True)
@@ -119,7 +128,7 @@ def _by_sorting(cross: Discriminator, repeats: int) -> dict[str, float]:
 
     def padded() -> None:
         longest = max(lengths)
-        for start in range(0, len(rows), per_batch := max(1, 8192 // longest)):
+        for start in range(0, len(rows), per_batch := max(1, 4096 // longest)):
             with torch.inference_mode():
                 cross.probabilities(rows[start : start + per_batch])
 
@@ -177,21 +186,16 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, Sequence[str], list[Sequenc
             ],
         ),
     ]
-    if "average_precision" in result:
-        tables.append(
-            (
-                "average precision [95 %]",
-                ("held out", "examples", "joint", "cross", "joint - cross"),
-                [
-                    (
-                        split,
-                        str(row["examples"]),
-                        *(_interval(row[name]) for name in ("joint", "cross", "joint - cross")),
-                    )
-                    for split, row in result["average_precision"].items()
-                ],
-            )
+    tables.append(
+        (
+            "average precision [95 %]",
+            ("held out", "examples", "joint", "cross", "joint - cross"),
+            [
+                (split, str(row["examples"]), *(_interval(row[name]) for name in ("joint", "cross", "joint - cross")))
+                for split, row in result["average_precision"].items()
+            ],
         )
+    )
     return tables
 
 

@@ -45,6 +45,15 @@ RESPONSE_TESTS, EVIDENCE_TESTS, TRAINER = (
 )
 VERIFY_TESTS = "tests/verifiers/test_verify.py"
 
+INPUTS, MODEL = "rtt/relevance/discriminator/inputs.py", "rtt/relevance/discriminator/model.py"
+TRAINING, ALIGNMENT = "rtt/relevance/discriminator/training.py", "rtt/alignment.py"
+INPUT_TESTS, MODEL_TESTS, TRAINING_TESTS, ALIGNMENT_TESTS = (
+    "tests/relevance/discriminator/test_inputs.py",
+    "tests/relevance/discriminator/test_model.py",
+    "tests/relevance/discriminator/test_training.py",
+    "tests/test_alignment.py",
+)
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -459,6 +468,83 @@ DEFECTS = [
         "    except Exception as error:  # noqa: BLE001\n"
         "        return Verdict(criterion_id, Outcome.VIOLATED, source, _in_words(error))\n",
         (VERIFY_TESTS,),
+    ),
+    Defect(
+        "discriminator: special tokens in a response are read as such",
+        INPUTS,
+        "        self._as_text.encode_special_tokens = True",
+        "        self._as_text.encode_special_tokens = False",
+        (INPUT_TESTS,),
+    ),
+    Defect(
+        "discriminator: a checkpoint's own padding is left on",
+        INPUTS,
+        "        self._as_text.no_padding()\n",
+        "        self._as_text.enable_padding(length=16)\n",
+        (INPUT_TESTS,),
+    ),
+    Defect(
+        "discriminator: windows are joined at their edges",
+        INPUTS,
+        "        middle = (right[0] + left[1]) // 2\n",
+        "        middle = left[1]\n",
+        (INPUT_TESTS,),
+    ),
+    Defect(
+        "discriminator: numbers of lines begin anew in each window",
+        INPUTS,
+        "    number -= number.min()\n",
+        "    number -= number.max()\n",
+        (INPUT_TESTS,),
+    ),
+    Defect(
+        "discriminator: padding has neighbours",
+        MODEL,
+        "        mixed = mixed * response_mask.view(n, 1, t, 1)  # padding is nobody's neighbour\n",
+        "",
+        (MODEL_TESTS,),
+    ),
+    Defect(
+        "discriminator: padding is attended to",
+        MODEL,
+        "        seen = response_mask.repeat_interleave(k, 0).view(n * k, 1, 1, t)\n",
+        "        seen = torch.ones_like(response_mask).repeat_interleave(k, 0).view(n * k, 1, 1, t)\n",
+        (MODEL_TESTS,),
+    ),
+    Defect(
+        "discriminator: criteria of another response",
+        MODEL,
+        "        words = criteria_mask[asked]  # (N, K, L)\n",
+        "        asked = asked.flip(0)\n        words = criteria_mask[asked]  # (N, K, L)\n",
+        (MODEL_TESTS,),
+    ),
+    Defect(
+        "discriminator: criteria sorted by length stay sorted",
+        MODEL,
+        "                (rows[:, None], torch.arange(longest, device=rows.device)),\n",
+        "                (rows.sort().values[:, None], torch.arange(longest, device=rows.device)),\n",
+        (MODEL_TESTS,),
+    ),
+    Defect(
+        "discriminator: a causal backbone is told the word's end",
+        MODEL,
+        "                if self.settings.causal and name in LOOKS_AHEAD:\n",
+        "                if False:\n",
+        (MODEL_TESTS,),
+    ),
+    Defect(
+        "discriminator: the loss reads padding",
+        TRAINING,
+        "    relevant, other = (batch.labels > 0) & tokens, (batch.labels == 0) & tokens  # (N, K, T)\n",
+        "    relevant, other = (batch.labels > 0) & tokens, batch.labels == 0  # (N, K, T)\n",
+        (TRAINING_TESTS,),
+    ),
+    Defect(
+        "discriminator: stopping has relevance 0",
+        ALIGNMENT,
+        "        means[:, ~spoken] = means[:, spoken].mean(axis=1, keepdims=True)\n",
+        "        pass\n",
+        (ALIGNMENT_TESTS,),
     ),
 ]
 

@@ -168,7 +168,7 @@ def relevance(
         rtt relevance tasks.jsonl responses.jsonl --task mail/7 --limit 1
     \b
     What a trained discriminator says, also where no rule can tell:
-        rtt relevance tasks.jsonl responses.jsonl --relevance discriminator --model runs/discriminator
+        rtt relevance tasks.jsonl responses.jsonl --relevance discriminator --model runs/discriminator/joint/model
     \b
     On the very tokens that the policy samples:
         rtt relevance tasks.jsonl responses.jsonl --tokenizer HuggingFaceTB/SmolLM2-135M-Instruct

@@ -6,9 +6,9 @@ config file + overrides --TrlParser--> ExampleFiles, DiscriminatorConfig -> spli
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rtt.relevance.discriminator.arguments import ExampleFiles
     from rtt.relevance.discriminator.examples import Example
     from rtt.relevance.discriminator.training import DiscriminatorConfig
+    from rtt.verdicts import Verdict
 
 _COMMAND = "rtt discriminator train"
 
@@ -87,6 +88,7 @@ def train(ctx: click.Context, config: Path) -> None:
     files, training = parse(config, ctx.args)
     examples = _read(files)
     from rtt.relevance.discriminator.examples import split_examples
+    from rtt.relevance.discriminator.sampling import ask_again
     from rtt.relevance.discriminator.training import train_discriminator
 
     parts = split_examples(
@@ -100,7 +102,12 @@ def train(ctx: click.Context, config: Path) -> None:
     if not parts["train"]:
         raise DataError(f"{', '.join(files.examples)}: no example is left to train on; hold out less")
     train_discriminator(
-        training, parts["train"], parts["validation"], checkpoint=resume_point(training), notes=files.held_out()
+        training,
+        parts["train"],
+        parts["validation"],
+        ask_again=lambda example, text: ask_again(example, text, _verdict),
+        checkpoint=resume_point(training),
+        notes=files.held_out(),
     )
     click.echo(f"discriminator: {Path(training.output_dir) / 'model'}", err=True)
     leave_processes()
@@ -122,6 +129,12 @@ def _cpu_defaults(chosen: set[str]) -> list[str]:
     if torch.cuda.is_available() or torch.accelerator.is_available() or "use_cpu" in chosen:
         return []
     return ["--dataloader_pin_memory", "false"] if "dataloader_pin_memory" not in chosen else []
+
+
+def _verdict(rule_name: str, arguments: Mapping[str, Any], text: str) -> Verdict:
+    from rtt.verifiers import verify_rule
+
+    return verify_rule(rule_name, arguments, text, criterion_id="c")
 
 
 def _read(files: ExampleFiles) -> list[Example]:

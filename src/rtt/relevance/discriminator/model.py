@@ -22,7 +22,8 @@ import inspect
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
@@ -307,6 +308,19 @@ def _best_cosine(response: Tensor, criteria: Tensor, criteria_mask: Tensor, aske
     return cosine.masked_fill(~criteria_mask[asked].unsqueeze(2), -1.0).amax(-1, keepdim=True)
 
 
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """Without transformers' report on the weights: a new head is new, a pooler is not used, as it should be."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
 def build_network(backbone: str | Path | Any, settings: DiscriminatorSettings) -> Network:
     """A network on a pretrained backbone (a folder or hub id), or on a backbone's configuration with random weights."""
     kind: Any = AutoModel if settings.architecture == "joint" else AutoModelForTokenClassification
@@ -317,7 +331,8 @@ def build_network(backbone: str | Path | Any, settings: DiscriminatorSettings) -
             config = AutoConfig.from_pretrained(backbone)
             if "add_pooling_layer" in inspect.signature(kind._model_mapping[type(config)].__init__).parameters:
                 options["add_pooling_layer"] = False
-        model = kind.from_pretrained(backbone, dtype=torch.float32, **options)
+        with _without_report():
+            model = kind.from_pretrained(backbone, dtype=torch.float32, **options)
     else:
         if settings.architecture == "joint":
             if "add_pooling_layer" in inspect.signature(kind._model_mapping[type(backbone)].__init__).parameters:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -124,7 +124,6 @@ class DiscriminatorConfig(TrainingArguments):  # type: ignore[misc]  # transform
     logging_steps: float = field(default=20, metadata={"help": "Steps between logs."})
     save_steps: float = field(default=200, metadata={"help": "Steps between checkpoints, from which a run resumes."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints that are kept."})
-    report_to: str | list[str] | None = field(default="none", metadata={"help": "tensorboard, wandb, trackio or none."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -319,6 +318,7 @@ class DiscriminatorTrainer(Trainer):  # type: ignore[misc]  # transformers has n
         args.prediction_loss_only = True
         self._encoder = encoder
         self._ask_again = ask_again
+        self._order: _OrderOfEpoch | None = None
         self._train_rows = train_rows
         super().__init__(
             model=network,
@@ -328,6 +328,7 @@ class DiscriminatorTrainer(Trainer):  # type: ignore[misc]  # transformers has n
             eval_dataset=_Rows(validation_rows) if validation_rows else None,
             **kwargs,
         )
+        self.add_callback(_TellsTheEpoch(self))
 
     def _collate(self, rows: Sequence[LabelledRow]) -> dict[str, Any]:
         again = self._ask_again if self.model.training else None
@@ -336,12 +337,9 @@ class DiscriminatorTrainer(Trainer):  # type: ignore[misc]  # transformers has n
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [row_length(row, self._encoder, self.args.architecture) for row in self._train_rows]
-        generator = torch.Generator()
-        generator.manual_seed(self.args.data_seed if self.args.data_seed is not None else self.args.seed)
-        sampler: Sampler[int] = LengthGroupedSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=lengths, generator=generator
-        )
-        return sampler
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        self._order = _OrderOfEpoch(lengths, size, self.args.data_seed or self.args.seed)
+        return self._order
 
     def compute_loss(
         self, model: nn.Module, inputs: Mapping[str, Batch], return_outputs: bool = False, **_: Any
@@ -378,6 +376,36 @@ class DiscriminatorTrainer(Trainer):  # type: ignore[misc]  # transformers has n
             kind, options = Trainer.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = kind([group for group in groups if group["params"]], **options)
         return self.optimizer
+
+
+class _OrderOfEpoch(Sampler[int]):
+    """Rows of about the same length together, in an order that the epoch decides: a resumed run goes on in it."""
+
+    def __init__(self, lengths: Sequence[int], size: int, seed: int) -> None:
+        self.lengths = list(lengths)
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator()
+        generator.manual_seed(self.seed * 1_000_003 + self.epoch)
+        yield from LengthGroupedSampler(self.size, lengths=self.lengths, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class _TellsTheEpoch(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Tells the sampler which epoch begins."""
+
+    def __init__(self, trainer: DiscriminatorTrainer) -> None:
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The epoch is a fraction after a checkpoint amid one, and a whole number up to rounding at its end."""
+        if self.trainer._order is not None:
+            self.trainer._order.epoch = int((state.epoch or 0) + 1e-6)
 
 
 class _StopsInTime(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
