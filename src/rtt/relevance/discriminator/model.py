@@ -194,7 +194,7 @@ class JointNetwork(Network):
         lengths = texts.mask.sum(1)
         order = lengths.argsort(stable=True)
         hidden = embeddings.new_zeros(count, size, self.width)
-        for rows in order.split(-(-count // 4)) if count > 8 else (order,):
+        for rows in torch.split(order, -(-count // 4) if count > 8 else count):
             longest = int(lengths[rows].max())
             part = Texts(*(value[rows, :longest] for value in (getattr(texts, one.name) for one in fields(texts))))
             hidden = hidden.index_put(
@@ -439,9 +439,9 @@ class Discriminator:
             for w, (start, end) in enumerate(places[b]):
                 part = one.cut(start, end)
                 for first in range(0, len(words), size_of_row):
-                    chosen = slice(first, first + size_of_row)
-                    hint = None if hints is None else hints[b][chosen, start:end]
-                    rows.append(Row(part, tuple(words[chosen]), hints=hint))
+                    share = slice(first, first + size_of_row)
+                    hint = None if hints is None else hints[b][share, start:end]
+                    rows.append(Row(part, tuple(words[share]), hints=hint))
                     where.append((b, w, first))
         parts = [
             [np.zeros((len(asked), end - start), dtype=np.float32) for start, end in found]
