@@ -66,8 +66,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--joint", type=Path, default=run / "joint/model", help="a joint discriminator")
     parser.add_argument("--cross", type=Path, default=run / "cross/model", help="a cross one on the same backbone")
     parser.add_argument("--examples", type=Path, default=run / "examples.jsonl", help="for average precision")
-    parser.add_argument("--limit", type=int, default=600, help="examples of each split (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=2, help="times that each is run; the best counts")
+    parser.add_argument("--limit", type=int, default=300, help="examples of each split (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=1, help="times that each is run; the best counts")
     parser.add_argument("--output", type=Path, default=Path("results"), help="for bench_relevance.json and .md")
     options = parser.parse_args()
     for path in (options.joint, options.cross, options.examples):

@@ -71,9 +71,9 @@ class BuildSettings:
     """Training steps of the cross discriminators, in about the same time."""
     cross_rows: int = 24
     """Pairs of criterion and response of a cross step."""
-    contrast_examples: int = 60
+    contrast_examples: int = 40
     """Examples of each split that the log-probability contrast is asked about: it takes a pass for each criterion."""
-    test_examples: int = 1500
+    test_examples: int = 600
     """Examples of each split that all others are asked about."""
     learning_rate: float = 3e-4
     head_learning_rate: float = 2e-3
