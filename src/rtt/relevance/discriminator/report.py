@@ -37,9 +37,9 @@ from rtt.relevance.discriminator.evaluation import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "*")
+HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo", "**")
 
 JSON_FILE, MARKDOWN_FILE = "evaluation.json", "evaluation.md"
 
