@@ -82,6 +82,7 @@ def test_a_build_runs_and_goes_on(tmp_path: Path) -> None:
     assert {"seen", "kinds", "wordings"} == set(first.scorers["joint"].splits)
     assert set(first.scorers["joint"].splits["kinds"].kinds) <= HELD_OUT_KINDS
     assert "rtt relevance TASKS RESPONSES --relevance discriminator" in out.getvalue()
+    assert "FILL IN" not in (tmp_path / "run" / "examples.md").read_text(encoding="utf-8")
     written = {path.name for path in (tmp_path / "run" / "evaluation").iterdir()}
     assert {"evaluation.json", "evaluation.md"} <= written
     assert Evaluation.from_json(json.loads((tmp_path / "run" / "evaluation" / "evaluation.json").read_text())) == first
