@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rtt.demo.discriminator import FAST, BuildSettings, build, bundled_responses, make_examples, rule_verdict
+from rtt.demo.discriminator import FAST, BuildSettings, build, bundled_responses, make_examples
 from rtt.demo.run import bundled_tasks
 from rtt.errors import ConfigurationError
 from rtt.relevance.discriminator.evaluation import Evaluation
@@ -17,6 +17,7 @@ from rtt.relevance.discriminator.examples import Example
 from rtt.relevance.discriminator.patterns import HELD_OUT_KINDS
 from rtt.relevance.discriminator.sampling import ask_again
 from rtt.verdicts import Outcome
+from rtt.verifiers import verify_rule
 
 
 def test_each_bundled_task_has_a_response() -> None:
@@ -41,7 +42,7 @@ def test_labels_of_rules_are_the_evidence_of_their_verdicts(examples: list[Examp
     assert len(rules) == 500
     for example in rules:
         assert example.rule is not None
-        verdict = rule_verdict(example.rule.name, example.rule.arguments, example.response)
+        verdict = verify_rule(example.rule.name, example.rule.arguments, example.response)
         assert verdict.outcome == example.outcome
         spans = {(span.start, span.end, span.polarity) for span in verdict.evidence}
         assert {(a, b, "support") for a, b in example.support} | {
@@ -52,7 +53,7 @@ def test_labels_of_rules_are_the_evidence_of_their_verdicts(examples: list[Examp
 def test_a_criterion_asked_again_of_its_own_response_has_its_own_labels(examples: list[Example]) -> None:
     asked = 0
     for example in examples:
-        again = ask_again(example, example.response, rule_verdict)
+        again = ask_again(example, example.response, verify_rule)
         if again is not None:
             asked += 1
             assert (again.relevant, again.outcome, again.criterion) == (
@@ -67,7 +68,7 @@ def test_a_criterion_asked_again_reads_the_other_response() -> None:
     example = next(
         example for example in make_examples(BuildSettings(passes=1, per_text=12)) if example.kind == "pattern:digits"
     )
-    other = ask_again(example, "nothing here", rule_verdict)
+    other = ask_again(example, "nothing here", verify_rule)
     assert other is not None
     assert other.response == "nothing here"
     assert other.support == other.violation == ()

@@ -264,9 +264,9 @@ def test_relevance_is_set_by_name_and_reaches_the_trainer(tmp_path: Path, monkey
     monkeypatch.setattr(
         DiscriminatorRelevance, "from_pretrained", lambda folder, **_: (asked.append(folder), RandomRelevance())[1]
     )
-    from rtt.cli.demo import _setting
+    from rtt.cli.options import named_value
 
-    changes = dict(_setting(text) for text in ("relevance=discriminator", "relevance_model=runs/mine", "steps=1"))
+    changes = dict(named_value(text) for text in ("relevance=discriminator", "relevance_model=runs/mine", "steps=1"))
     report, _ = demo(tmp_path / "run", settings=QUICK.with_changes(changes))
     assert asked == ["runs/mine"]
     assert report.arms[0].history[0]["rtt/relevance_mean"] == pytest.approx(0.5, abs=0.1)

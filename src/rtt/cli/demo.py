@@ -5,11 +5,12 @@ model -> held-out accuracy before -> RTT-GRPO -> held-out accuracy after -> tabl
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
+
+from rtt.cli.options import named_value
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -74,7 +75,7 @@ def demo(
     from rtt.errors import MissingDependencyError
 
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("steps", steps)) if value is not None}
-    changes |= dict(_setting(text) for text in settings_)
+    changes |= dict(named_value(text) for text in settings_)
     settings = (FAST if fast else DemoSettings()).with_changes(changes)
     output = output or Path("runs/demo-fast" if fast else "runs/demo")
     try:
@@ -91,14 +92,3 @@ def demo(
     except KeyboardInterrupt:
         click.echo(f"\nstopped; what is finished lies in {output}, and the same command goes on from there", err=True)
         raise
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value as JSON where it is that, else as text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint="--set")
-    try:
-        return name.strip(), json.loads(value)
-    except json.JSONDecodeError:
-        return name.strip(), value.strip()

@@ -23,7 +23,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rtt.demo.run import bundled_tasks
+from rtt.demo.settings import changed
 from rtt.errors import ConfigurationError
 from rtt.json_lines import decode_line, read_lines
 from rtt.relevance.discriminator.evaluation import Evaluation, Scorer, evaluate
@@ -46,7 +47,6 @@ from rtt.relevance.discriminator.examples import (
 from rtt.relevance.discriminator.patterns import HELD_OUT_KINDS
 from rtt.relevance.discriminator.sampling import ask_again, sample_examples
 from rtt.relevance.discriminator.wordings import wordings
-from rtt.verdicts import Verdict
 from rtt.verifiers import verify_rule
 
 if TYPE_CHECKING:
@@ -84,14 +84,7 @@ class BuildSettings:
         Raises:
             ConfigurationError: there is no such field, or the value is of another kind.
         """
-        known = {one.name: getattr(self, one.name) for one in fields(self)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ConfigurationError(f"the build has no setting {name!r}; expected one of {list(known)}")
-            kinds = (int, float) if isinstance(known[name], float) else (int,)
-            if isinstance(value, bool) or not isinstance(value, kinds):
-                raise ConfigurationError(f"setting {name}={value!r}; expected such as {known[name]!r}")
-        return replace(self, **changes)
+        return changed(self, changes, of="the build")
 
 
 FAST = BuildSettings(
@@ -108,11 +101,6 @@ def bundled_responses() -> list[tuple[str, str, str]]:
     with resources.as_file(resources.files("rtt") / "data" / "demo_responses.jsonl") as path:
         lines = [decode_line(line) for _, line in read_lines(path)]
     return [(line["task_id"], requests[line["task_id"]], line["response"]) for line in lines]
-
-
-def rule_verdict(rule_name: str, arguments: Mapping[str, Any], text: str) -> Verdict:
-    """A rule's verdict on a text: what the makers of examples are given."""
-    return verify_rule(rule_name, arguments, text, criterion_id="c")
 
 
 def make_examples(settings: BuildSettings, progress: Callable[[int, int], None] | None = None) -> list[Example]:
@@ -133,7 +121,7 @@ def make_examples(settings: BuildSettings, progress: Callable[[int, int], None] 
             found = from_verdict(
                 words,
                 text,
-                rule_verdict(name, arguments, text),
+                verify_rule(name, arguments, text),
                 kind=name,
                 prompt=request,
                 wording=wording,
@@ -148,7 +136,7 @@ def make_examples(settings: BuildSettings, progress: Callable[[int, int], None] 
         done = len(responses) * (number + 1)
         examples += sample_examples(
             texts,
-            rule_verdict,
+            verify_rule,
             per_text=settings.per_text,
             seed=settings.seed * 1000 + number,
             progress=None if progress is None else lambda count, done=done: progress(done + count, total),  # type: ignore[misc]
@@ -320,7 +308,7 @@ def _trained(
             splits["train"],
             splits["validation"],
             checkpoint=None if checkpoint is None else str(checkpoint),
-            ask_again=lambda example, text: ask_again(example, text, rule_verdict),
+            ask_again=lambda example, text: ask_again(example, text, verify_rule),
             callbacks=[_reports(report)],
             notes={"held_out_kinds": sorted(HELD_OUT_KINDS)},
         )
@@ -377,7 +365,7 @@ def _evaluate(
         evaluation = evaluate(
             compared,
             asked,
-            verify=rule_verdict,
+            verify=verify_rule,
             subsets=subsets,
             seed=settings.seed,
             details={"build": json.dumps(asdict(settings)), "examples": f"{sum(map(len, splits.values()))}"},

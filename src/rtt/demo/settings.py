@@ -4,10 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rtt.errors import ConfigurationError
 from rtt.relevance import relevance_names
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
+
+
+def changed(
+    settings: Settings, changes: Mapping[str, Any], *, of: str, examples: Mapping[str, Any] = MappingProxyType({})
+) -> Settings:
+    """The same settings but for some fields.
+
+    Args:
+        settings: a frozen dataclass.
+        changes: new values by field.
+        of: whose settings they are, for messages.
+        examples: what a field may be that is None by default.
+
+    Raises:
+        ConfigurationError: there is no such field, or the value is of another kind than the field's.
+    """
+    known = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    for name, value in changes.items():
+        if name not in known:
+            raise ConfigurationError(f"{of} has no setting {name!r}; expected one of {list(known)}")
+        default = examples.get(name, known[name])
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+            raise ConfigurationError(f"setting {name}={value!r}; expected such as {default!r}")
+    return replace(settings, **changes)
 
 
 @dataclass(frozen=True)
@@ -68,15 +100,7 @@ class DemoSettings:
         Raises:
             ConfigurationError: there is no such field, or the value is of another kind than the field's.
         """
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ConfigurationError(f"the demo has no setting {name!r}; expected one of {list(known)}")
-            default = _EXAMPLES.get(name, known[name])
-            kinds = (int, float) if isinstance(default, float) else type(default)
-            if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
-                raise ConfigurationError(f"setting {name}={value!r}; expected such as {default!r}")
-        return replace(self, **changes)
+        return changed(self, changes, of="the demo", examples=_EXAMPLES)
 
     def __post_init__(self) -> None:
         """Refuse what could not run.

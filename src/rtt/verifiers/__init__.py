@@ -76,10 +76,10 @@ def verify_rule(
     arguments: Mapping[str, Any],
     text: str,
     *,
-    criterion_id: str,
+    criterion_id: str = "",
     time_limit: float = TIME_LIMIT,
 ) -> Verdict:
-    """The verdict of one rule.
+    """The verdict of one rule; ``criterion_id`` may stay empty where no rubric is at hand.
 
     A rule that raises, runs out of time or was given a pattern that does not compile is *undetermined*.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
+
+from rtt.cli.options import named_value
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -54,14 +55,7 @@ def build(output: Path | None, seed: int | None, settings_: tuple[str, ...], fas
     from rtt.demo.discriminator import build as build_discriminator
 
     changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    for text in settings_:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint="--set")
-        try:
-            changes[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            changes[name.strip()] = value
+    changes |= dict(named_value(text) for text in settings_)
     settings = (FAST if fast else BuildSettings()).with_changes(changes)
     output = output or Path("runs/discriminator-fast" if fast else "runs/discriminator")
     try:

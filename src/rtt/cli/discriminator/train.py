@@ -6,9 +6,9 @@ config file + overrides --TrlParser--> ExampleFiles, DiscriminatorConfig -> spli
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rtt.relevance.discriminator.arguments import ExampleFiles
     from rtt.relevance.discriminator.examples import Example
     from rtt.relevance.discriminator.training import DiscriminatorConfig
-    from rtt.verdicts import Verdict
 
 _COMMAND = "rtt discriminator train"
 
@@ -90,6 +89,7 @@ def train(ctx: click.Context, config: Path) -> None:
     from rtt.relevance.discriminator.examples import split_examples
     from rtt.relevance.discriminator.sampling import ask_again
     from rtt.relevance.discriminator.training import train_discriminator
+    from rtt.verifiers import verify_rule
 
     parts = split_examples(
         examples,
@@ -105,7 +105,7 @@ def train(ctx: click.Context, config: Path) -> None:
         training,
         parts["train"],
         parts["validation"],
-        ask_again=lambda example, text: ask_again(example, text, _verdict),
+        ask_again=lambda example, text: ask_again(example, text, verify_rule),
         checkpoint=resume_point(training),
         notes=files.held_out(),
     )
@@ -129,12 +129,6 @@ def _cpu_defaults(chosen: set[str]) -> list[str]:
     if torch.cuda.is_available() or torch.accelerator.is_available() or "use_cpu" in chosen:
         return []
     return ["--dataloader_pin_memory", "false"] if "dataloader_pin_memory" not in chosen else []
-
-
-def _verdict(rule_name: str, arguments: Mapping[str, Any], text: str) -> Verdict:
-    from rtt.verifiers import verify_rule
-
-    return verify_rule(rule_name, arguments, text, criterion_id="c")
 
 
 def _read(files: ExampleFiles) -> list[Example]:

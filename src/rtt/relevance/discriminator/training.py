@@ -338,7 +338,8 @@ class DiscriminatorTrainer(Trainer):  # type: ignore[misc]  # transformers has n
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         lengths = [row_length(row, self._encoder, self.args.architecture) for row in self._train_rows]
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        self._order = _OrderOfEpoch(lengths, size, self.args.data_seed or self.args.seed)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        self._order = _OrderOfEpoch(lengths, size, seed)
         return self._order
 
     def compute_loss(
