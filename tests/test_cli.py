@@ -211,7 +211,7 @@ def test_verdicts_come_as_one_json_line_a_response(tasks: Path, responses: Calla
         ("mail", 1, 3),
     ]
     no_comma, short = first["verdicts"]
-    assert list(no_comma) == ["criterion_id", "outcome", "source", "reason", "scope", "missing", "evidence"]
+    assert list(no_comma) == ["criterion_id", "outcome", "source", "reason", "scope", "missing", "failed", "evidence"]
     assert (no_comma["criterion_id"], no_comma["outcome"]) == ("no_comma", -1)
     assert no_comma["source"] == "rule:punctuation:no_comma"
     assert no_comma["evidence"] == [{"start": 11, "end": 12, "polarity": "violation"}]

@@ -109,6 +109,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "scope": verdict.scope,
         "missing": verdict.missing,
+        "failed": verdict.failed,
         "evidence": [{"start": s.start, "end": s.end, "polarity": s.polarity} for s in verdict.evidence],
     }
 
@@ -123,6 +124,7 @@ def verdict_from_json(data: dict[str, Any]) -> Verdict:
         evidence=tuple(Span(s["start"], s["end"], s["polarity"]) for s in data["evidence"]),
         scope=data["scope"],
         missing=data["missing"],
+        failed=data.get("failed", False),  # records from before there were judges
     )
 
 

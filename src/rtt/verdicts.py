@@ -65,6 +65,8 @@ class Verdict:
             every token, ``"spans"`` means that no token is known to be responsible.
         missing: true for an unmet requirement: something asked for is not there. Its evidence, if any, is the
             progress made (support), which must never be blamed.
+        failed: true for a check that could not run or gave no usable answer, as opposed to one that ran and could not
+            tell. Always undetermined.
     """
 
     criterion_id: str
@@ -74,9 +76,15 @@ class Verdict:
     evidence: tuple[Span, ...] = ()
     scope: Scope = "spans"
     missing: bool = False
+    failed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outcome", Outcome(self.outcome))  # 1 is SATISFIED, wherever it comes from
+        if self.failed and self.outcome is not Outcome.UNDETERMINED:
+            raise ValueError(
+                f"verdict on criterion {self.criterion_id!r}: failed and {self.outcome.name.lower()}; expected a check "
+                "that failed to be undetermined"
+            )
         object.__setattr__(self, "evidence", tuple(self.evidence))
         if self.scope not in ("spans", "response"):
             raise ValueError(f"scope {self.scope!r}; expected 'spans' or 'response'")

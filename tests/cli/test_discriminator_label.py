@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from scripted_endpoint import Reply, Server, criteria_of, judges, response_of, says
 
 import rtt.cli
-import rtt.relevance.discriminator.annotator as annotators
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Task
 from rtt.cli import cli
 from rtt.cli import discriminator as group
 from rtt.cli.discriminator import label as module
 from rtt.cli.discriminator.label import Journal, Labels
 from rtt.errors import DataError
-from rtt.relevance.discriminator.annotator import Annotation, AnnotatorReport
 from rtt.relevance.discriminator.examples import Example, read_examples
 from rtt.relevance.discriminator.wordings import wordings
 from rtt.rubrics import Code, write_tasks
@@ -129,7 +128,7 @@ def test_rules_say_which_words_count(files: Any) -> None:
 
 def test_the_summary_counts_and_says_what_is_left_out(files: Any) -> None:
     result = label(*files())
-    assert "5 examples from 3 responses; left out: 1 needs an annotator" in result.stdout
+    assert "5 examples from 3 responses; left out: 1 needs a judge" in result.stdout
     assert "punctuation:no_comma" in result.stdout
     assert "examples.jsonl.md" in result.stderr.replace("\n", "")
 
@@ -208,7 +207,7 @@ def test_nothing_to_learn_from_is_refused_and_leaves_no_file(files: Any) -> None
     )
     result = label(*given)
     assert result.exit_code == 2
-    assert "gives no example (1 needs an annotator); expected rule criteria, or an --annotator" in result.stderr
+    assert "gives no example (1 needs a judge); expected rule criteria, or a --judge" in result.stderr
     assert not given[2].exists()
 
 
@@ -310,45 +309,24 @@ def test_responses_that_were_taken_out_are_not_in_the_file(files: Any, monkeypat
     assert {example.response for example in examples} == {answer["response"] for answer in ANSWERS[1:]}
 
 
-# ------------------------------------------------------------------------------------------------------- annotator
-
-
-class FakeAnnotator:
-    """Says what it is told to say, and remembers what it was asked."""
-
-    answer = Annotation(Outcome.SATISFIED, support=((0, 4),))
-    fails = False
-
-    def __init__(self, model: str, **options: Any) -> None:
-        self.options = options
-        self.asked: list[tuple[str, str]] = []
-        type(self).last = self  # type: ignore[attr-defined]
-
-    @property
-    def report(self) -> AnnotatorReport:
-        return AnnotatorReport(calls=len(self.asked), failed=len(self.asked) if self.fails else 0)
-
-    def annotate(self, pairs: Iterable[tuple[str, str]]) -> list[Annotation]:
-        asked = list(pairs)
-        self.asked += asked
-        return [self.answer for _ in asked]
+# ----------------------------------------------------------------------------------------------------------- judge
 
 
 @pytest.fixture
-def annotator(monkeypatch: Any) -> type[FakeAnnotator]:
-    class Fake(FakeAnnotator):
-        pass
+def server() -> Iterator[Server]:
+    server = Server()
+    server.script = judges(lambda criterion, response: says("yes", support=["Dear"]))
+    yield server
+    server.stop()
 
-    monkeypatch.setattr(annotators, "Annotator", Fake)
-    return Fake
+
+def asking(server: Server, tmp_path: Path) -> list[object]:
+    return ["--judge", "tiny", "--base-url", server.url, "--api-key-env", "", "--cache", tmp_path / "cache"]
 
 
-def test_criteria_without_a_rule_go_to_the_annotator(files: Any, annotator: Any) -> None:
-    given = files()
-    options = ["--annotator", "gpt", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", "", "--concurrency", 3]
-    examples = made(given, *options)
-    judged = [example for example in examples if example.kind == "judge"]
-    assert judged == [
+def test_criteria_without_a_rule_go_to_the_judge(files: Any, server: Server, tmp_path: Path) -> None:
+    examples = made(files(), *asking(server, tmp_path))
+    assert [example for example in examples if example.kind == "judge"] == [
         Example(
             POLITE.text,
             ANSWERS[0]["response"],
@@ -356,41 +334,36 @@ def test_criteria_without_a_rule_go_to_the_annotator(files: Any, annotator: Any)
             support=((0, 4),),
             kind="judge",
             prompt="mail",
-            source="annotator",
+            source="judge",
         )
     ]
     assert len(examples) == 6
-    assert annotator.last.asked == [(POLITE.text, ANSWERS[0]["response"])]
-    assert annotator.last.options == {
-        "base_url": "http://127.0.0.1:1/v1",
-        "api_key_env": None,
-        "concurrency": 3,
-        "cache": given[2].with_name("examples.jsonl.cache"),
-    }
+    assert [(criteria_of(question), response_of(question)) for question in server.questions] == [
+        ([POLITE.text], ANSWERS[0]["response"])
+    ]
 
 
-def test_the_annotators_numbers_are_in_the_summary(files: Any, annotator: Any) -> None:
-    result = label(*files(), "--annotator", "gpt")
-    assert "annotator: 1 request, 0 answers from the cache, 0 without a usable answer, 0 quotes" in result.stdout
+def test_the_judges_numbers_are_in_the_summary(files: Any, server: Server, tmp_path: Path) -> None:
+    result = label(*files(), *asking(server, tmp_path))
+    assert "judge: 1 request, 120 tokens, 0 of 1 criteria from the cache" in result.stdout
 
 
-def test_what_the_annotator_cannot_tell_is_counted(files: Any, annotator: Any) -> None:
-    annotator.answer = Annotation(Outcome.UNDETERMINED, reason="unclear")
-    result = label(*files(), "--annotator", "gpt")
-    assert "left out: 1 undetermined by the annotator" in result.stdout
+def test_what_the_judge_cannot_tell_is_counted(files: Any, server: Server, tmp_path: Path) -> None:
+    server.script = judges(lambda criterion, response: says("cannot tell"))
+    result = label(*files(), *asking(server, tmp_path))
+    assert "left out: 1 undetermined by the judge" in result.stdout
 
 
-def test_an_annotator_that_fails_throughout_stops_the_run(files: Any, annotator: Any) -> None:
-    annotator.answer = Annotation(Outcome.UNDETERMINED, reason="the endpoint answered 401: no")
-    annotator.fails = True
+def test_a_judge_that_fails_throughout_stops_the_run(files: Any, server: Server, tmp_path: Path) -> None:
+    server.script = lambda question, number: Reply(b'{"error": {"message": "no"}}', status=401)
     given = files()
-    result = label(*given, "--annotator", "gpt")
+    result = label(*given, *asking(server, tmp_path))
     assert result.exit_code == 2
     assert "no usable answer to any of 1 question: the endpoint answered 401: no" in result.stderr
     assert not given[2].exists()
 
 
-def test_criteria_about_more_than_the_response_are_not_asked(files: Any, annotator: Any) -> None:
+def test_criteria_about_more_than_the_response_are_not_asked(files: Any, server: Server, tmp_path: Path) -> None:
     tasks = [
         Task(
             id="t",
@@ -398,6 +371,6 @@ def test_criteria_about_more_than_the_response_are_not_asked(files: Any, annotat
             rubric=Rubric(criteria=(NO_COMMA, POLITE.model_copy(update={"scope": "conversation"}))),
         )
     ]
-    result = label(*files([{"task_id": "t", "response": "Hi"}], tasks), "--annotator", "gpt")
+    result = label(*files([{"task_id": "t", "response": "Hi"}], tasks), *asking(server, tmp_path))
     assert "left out: 1 about more than the response" in result.stdout
-    assert annotator.last.asked == []
+    assert server.questions == []

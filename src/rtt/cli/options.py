@@ -147,11 +147,11 @@ def leave_processes() -> None:
         distributed.destroy_process_group()
 
 
-def named_value(text: str) -> tuple[str, Any]:
+def named_value(text: str, *, option: str = "--set") -> tuple[str, Any]:
     """NAME=VALUE, the value as JSON where it is that, else as text."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise click.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint="--set")
+        raise click.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint=option)
     try:
         return name.strip(), json.loads(value)
     except json.JSONDecodeError:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.cli.judging import JudgeChoice, judge_options, print_report
 from rtt.cli.terminal import SIGNS, console, progress_bar, quoted, refuse_overwriting, visible
-from rtt.cli.verify import Answer, Result, judged, read_responses
+from rtt.cli.verify import TOGETHER, Answer, Result, read_responses, verified
 from rtt.errors import ConfigurationError, DataError, ShapeError
 from rtt.json_lines import write_lines
 from rtt.verdicts import Outcome
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from rtt.relevance import RelevanceSource
     from rtt.responses import Response
     from rtt.rubrics import Task
+    from rtt.verifiers import VerdictSource
 
 FORMATS = ("auto", "table", "jsonl")
 READS_A_MODEL = ("discriminator", "contrast", "hybrid")
@@ -143,6 +145,7 @@ class Scored:
     help="What goes to standard output. auto: a table on a terminal, otherwise jsonl (with --out: nothing).",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the relevance as JSON lines here.")
+@judge_options()
 def relevance(
     tasks: Path,
     responses: Path,
@@ -155,6 +158,7 @@ def relevance(
     threshold: float,
     form: str,
     out: Path | None,
+    judge: JudgeChoice | None,
 ) -> None:
     """Show which words of RESPONSES each criterion of TASKS hangs on.
 
@@ -169,6 +173,9 @@ def relevance(
     \b
     What a trained discriminator says, also where no rule can tell:
         rtt relevance tasks.jsonl responses.jsonl --relevance discriminator --model runs/discriminator/joint/model
+    \b
+    What a judge quotes for the criteria without a rule:
+        rtt relevance tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
     \b
     On the very tokens that the policy samples:
         rtt relevance tasks.jsonl responses.jsonl --tokenizer HuggingFaceTB/SmolLM2-135M-Instruct
@@ -197,13 +204,17 @@ def relevance(
         form = "table" if stdout.is_terminal else "jsonl" if out is None else "nothing"
     tokens = words if tokenizer is None else load_tokenizer(tokenizer)
     source = load_source(name, model)
+    decider = None if judge is None else judge.build()
 
     with contextlib.ExitStack() as stack:
         write = stack.enter_context(write_lines(out)) if out is not None else None
         has_bar = stderr.is_terminal and (form != "table" or sys.stdout.isatty())  # not across a pager's page
         bar = _Bar(stderr if has_bar else None, responses, at_once=model is not None)
         answers = _Answers(read_responses(responses, by_id, tasks, bar.advance), task_ids)
-        results = (result for answer in answers if (result := judged(answer, patterns, loose=False)).verdicts)
+        if decider is not None:
+            stack.enter_context(decider)  # its connections stay open from batch to batch
+        at_once = 1 if judge is None else TOGETHER * judge.concurrency
+        results = _results(answers, patterns, decider, at_once if limit is None else min(at_once, limit))
         shown = 0
         for batch in _batches(itertools.islice(results, limit), bar):
             with bar.drawn():
@@ -223,6 +234,17 @@ def relevance(
             raise DataError(answers.why_none(responses, patterns))
     if out is not None:
         stderr.print(f"relevance: {out}", soft_wrap=True)
+    if decider is not None:
+        print_report(stderr, decider.report)
+
+
+def _results(
+    answers: Iterable[Answer], patterns: Sequence[str], judge: VerdictSource | None, at_once: int
+) -> Iterator[Result]:
+    """The verdicts that were asked for, of so many answers at once."""
+    left = iter(answers)
+    while batch := list(itertools.islice(left, at_once)):
+        yield from (result for result in verified(batch, patterns, judge=judge) if result.verdicts)
 
 
 # --------------------------------------------------------------------------------------------------- what is chosen

@@ -40,9 +40,9 @@ def quoted(text: str, width: int = 24) -> str:
     return words if len(words) <= width else f"{words[:half]}…{words[-half + 1 :]}"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 response", "1,200 responses"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: "1 response", "1,200 responses", "2 criteria"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -1,6 +1,6 @@
 """``rtt verify TASKS RESPONSES``: verdicts with their evidence, as JSON Lines or as a table for a person.
 
-read_responses -> Answer -> judged -> Result -> JSON lines / table -> summary
+read_responses -> Answer, Answer, ... -> verified -> Result -> JSON lines / table -> summary
 """
 
 from __future__ import annotations
@@ -12,23 +12,30 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.cli.judging import JudgeChoice, judge_options, print_report
 from rtt.cli.terminal import SIGNS, console, counted, progress_bar, quoted, refuse_overwriting, visible
-from rtt.errors import DataError
+from rtt.errors import DataError, VerifierError
 from rtt.json_lines import LineError, decode_line, number_lines, read_lines, write_lines
 from rtt.verdicts import Outcome, Span, Verdict, instruction_accuracy, rubric_accuracy
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.text import Text
 
     from rtt.rubrics import Criterion, Task
+    from rtt.verifiers import VerdictSource
 
 FORMATS = ("auto", "table", "jsonl", "summary")
+
+TOGETHER = 16
+"""Responses that are verified at once, for each of a judge's calls at once: so that its line is seldom idle."""
 
 _STYLES = {Outcome.SATISFIED: "green", Outcome.VIOLATED: "red", Outcome.UNDETERMINED: "yellow"}
 _EVIDENCE_STYLES = {"support": "bold green", "violation": "bold red underline"}
@@ -107,14 +114,24 @@ class Result:
     help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be given again.",
 )
 @click.option("--failed", is_flag=True, help="Leave out responses that meet every criterion; the summary counts them.")
+@judge_options()
 def verify(
-    tasks: Path, responses: Path, form: str, out: Path | None, loose: bool, patterns: tuple[str, ...], failed: bool
+    tasks: Path,
+    responses: Path,
+    form: str,
+    out: Path | None,
+    loose: bool,
+    patterns: tuple[str, ...],
+    failed: bool,
+    judge: JudgeChoice | None,
 ) -> None:
     """Check RESPONSES against the rubrics of TASKS, and show for each verdict the words that decide it.
 
     TASKS is a task file (or a file in IFEval's format). RESPONSES has one JSON object a line: the answer under
     `response` (or `text`), and the task it answers under `task_id` (or `id`, or IFEval's `key`, or the text of the
     prompt under `prompt`). `-` reads standard input. A task may have any number of responses.
+
+    Criteria that no rule decides are undetermined, unless a model is asked: --judge.
 
     \b
     A table with the evidence in colour, as it is or in a pager:
@@ -131,12 +148,20 @@ def verify(
     IFEval's strict and loose figures:
         rtt verify input_data.jsonl answers.jsonl --format summary
         rtt verify input_data.jsonl answers.jsonl --format summary --loose
+    \b
+    With a model for the criteria without a rule, on this machine (vLLM, Ollama, llama.cpp, ...) or at OpenAI:
+        rtt verify tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
+        OPENAI_API_KEY=... rtt verify tasks.jsonl responses.jsonl --judge gpt-4o-mini --price 0.15,0.60
+
+    A judge's answers are kept: a run that was stopped, or is repeated, asks only for what is missing. How far to trust
+    a judge: `rtt judge check`.
 
     A JSON line holds task_id, index (which of the task's responses), line, response, verdicts (criterion_id, outcome
-    1, -1 or 0 for undetermined, source, reason, scope, missing, evidence with start, end and polarity),
-    rubric_accuracy and instruction_accuracy.
+    1, -1 or 0 for undetermined, source, reason, scope, missing, failed, evidence with start, end and
+    polarity), rubric_accuracy and instruction_accuracy.
 
-    Exit codes: 0 verdicts were given, whatever they say; 2 a file cannot be used, and the message says where.
+    Exit codes: 0 verdicts were given, whatever they say; 2 a file cannot be used, and the message says where, or the
+    judge gave no usable answer at all.
     """
     from rtt.rubrics import read_tasks
 
@@ -148,31 +173,42 @@ def verify(
     # A bar and a table on the same terminal would write into each other.
     shows_progress = stderr.is_terminal and (form == "summary" or not stdout.is_terminal)
 
+    model = None if judge is None else judge.build()
     tally = Tally()
     with contextlib.ExitStack() as stack:
         write = stack.enter_context(write_lines(out)) if out is not None else None
-        advance = stack.enter_context(_progress(stderr, responses)) if shows_progress else None
-        answer = None
-        for answer in read_responses(responses, by_id, tasks, advance):
-            result = judged(answer, patterns, loose)
-            if not result.verdicts:
-                continue  # none of its criteria was asked for
-            tally.add(result)
-            if failed and all(verdict.outcome is Outcome.SATISFIED for verdict in result.credited):
-                continue
-            if write is not None:
-                write(result.to_json())
-            if form == "jsonl":
-                click.echo(result.to_json().encode())  # UTF-8, whatever the terminal speaks
-            elif form == "table":
-                print_result(stdout, result)
-        if answer is None:
+        bar = _Bar(stack.enter_context(progress_bar(stderr, "verify", responses)) if shows_progress else None)
+        if model is not None:
+            stack.enter_context(model)  # its connections stay open from batch to batch
+        read = 0
+        answers = read_responses(responses, by_id, tasks, bar.read)
+        while batch := list(islice(answers, 1 if judge is None else TOGETHER * judge.concurrency)):
+            read += len(batch)
+            for result in verified(batch, patterns, loose, model, bar.judged):
+                if not result.verdicts:
+                    continue  # none of its criteria was asked for
+                tally.add(result)
+                if failed and all(verdict.outcome is Outcome.SATISFIED for verdict in result.credited):
+                    continue
+                if write is not None:
+                    write(result.to_json())
+                if form == "jsonl":
+                    click.echo(result.to_json().encode())  # UTF-8, whatever the terminal speaks
+                elif form == "table":
+                    print_result(stdout, result)
+            bar.catch_up()
+        bar.catch_up()  # the last line counts as read when the next one is asked for
+        if not read:
             raise DataError(f"{responses}: has no response in it; expected one JSON object a line")
         if not tally.results:
             raise DataError(f"no criterion answered here matches {list(patterns)}; expected an id or a rule's name")
     tally.print(stderr if form == "jsonl" else stdout)
     if out is not None:
         stderr.print(f"verdicts: {out}", soft_wrap=True)
+    if model is not None:
+        print_report(stderr, model.report)
+        if model.report.failed and model.report.failed == model.report.criteria:
+            raise VerifierError(f"the judge gave no usable answer; for the first criterion: {tally.failure}")
 
 
 # ------------------------------------------------------------------------------------------------------- responses
@@ -259,22 +295,58 @@ def _text_of(line: Mapping[str, Any]) -> str:
     return text
 
 
-def judged(answer: Answer, patterns: Sequence[str], loose: bool) -> Result:
-    """The answer with the verdicts on the criteria whose id or rule matches a pattern; all of them without patterns."""
-    from rtt.verifiers import verify as verify_response
-    from rtt.verifiers import verify_loose
+def verified(
+    answers: Sequence[Answer],
+    patterns: Sequence[str] = (),
+    loose: bool = False,
+    judge: VerdictSource | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Result]:
+    """The answers with the verdicts on the criteria whose id or rule matches a pattern; all of them without patterns.
 
-    criteria = answer.task.rubric.criteria
-    verdicts = verify_response(answer.task, answer.text)
-    if loose:
-        outcomes = verify_loose(answer.task, answer.text)
-        verdicts = [_loosened(strict, outcome) for strict, outcome in zip(verdicts, outcomes, strict=True)]
-    kept = [
-        (criterion, verdict)
-        for criterion, verdict in zip(criteria, verdicts, strict=True)
-        if not patterns or any(_matches(criterion, pattern) for pattern in patterns)
-    ]
-    return Result(answer, tuple(criterion for criterion, _ in kept), tuple(verdict for _, verdict in kept))
+    Args:
+        answers: responses.
+        patterns: for ``fnmatch``. Other criteria are not decided, and the judge is not asked about them.
+        loose: as IFEval's loose metric.
+        judge: decides what no rule can.
+        progress: told how many criteria the judge has decided, of at most how many.
+    """
+    from rtt.verifiers import verify_batch, verify_loose
+
+    asked = [_narrowed(answer.task, patterns) for answer in answers]
+    pairs = [(task, answer.text) for task, answer in zip(asked, answers, strict=True) if task is not None]
+    total, done = sum(len(task.rubric.criteria) for task, _ in pairs), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    found = iter(verify_batch(pairs, judge, progress=advance))
+    results = []
+    for answer, task in zip(answers, asked, strict=True):
+        if task is None:
+            results.append(Result(answer, (), ()))
+            continue
+        verdicts = next(found)
+        if loose:
+            outcomes = verify_loose(task, answer.text)
+            verdicts = [_loosened(strict, outcome) for strict, outcome in zip(verdicts, outcomes, strict=True)]
+        results.append(Result(answer, task.rubric.criteria, tuple(verdicts)))
+    return results
+
+
+def _narrowed(task: Task, patterns: Sequence[str]) -> Task | None:
+    """The task with the criteria that match a pattern; None where none does."""
+    if not patterns:
+        return task
+    kept = tuple(
+        criterion for criterion in task.rubric.criteria if any(_matches(criterion, pattern) for pattern in patterns)
+    )
+    if not kept:
+        return None
+    return task.model_copy(update={"rubric": task.rubric.model_copy(update={"criteria": kept})})
 
 
 def _loosened(strict: Verdict, outcome: Outcome) -> Verdict:
@@ -360,6 +432,7 @@ class Tally:
         self.results: list[tuple[Verdict, ...]] = []
         self.by_rule: dict[str, Counter[Outcome]] = defaultdict(Counter)
         self.tasks: set[str] = set()
+        self.failure = ""
 
     def add(self, result: Result) -> None:
         """Count one result."""
@@ -367,6 +440,8 @@ class Tally:
         self.results.append(result.credited)
         for criterion, verdict in zip(result.criteria, result.credited, strict=True):
             self.by_rule[criterion.rule.name if criterion.rule is not None else criterion.kind][verdict.outcome] += 1
+        if not self.failure:
+            self.failure = next((verdict.reason for verdict in result.verdicts if verdict.failed), "")
 
     def print(self, console: Console) -> None:
         """Print pass rates by rule, the lowest first, then the accuracies in one line."""
@@ -407,8 +482,27 @@ def _percent(rate: float | None) -> str:
     return "-" if rate is None else f"{100 * rate:.1f} %"
 
 
-@contextlib.contextmanager
-def _progress(where: Console, file: Path) -> Iterator[Callable[[int], None]]:
-    """A bar over the file's bytes on standard error."""
-    with progress_bar(where, "verify", file) as bar:
-        yield lambda bytes_read: bar.advance(bar.task_ids[0], bytes_read)
+class _Bar:
+    """A bar over the file's bytes on standard error, or none; within a batch it follows the judge."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self.bar = bar
+        self.pending = self.shown = 0
+
+    def read(self, count: int) -> None:
+        """So many bytes were read."""
+        self.pending += count
+
+    def judged(self, done: int, total: int) -> None:
+        """So many of the batch's criteria are decided."""
+        self._show(int(self.pending * min(done / total, 1.0)))
+
+    def catch_up(self) -> None:
+        """The batch is done."""
+        self._show(self.pending)
+        self.pending = self.shown = 0
+
+    def _show(self, reached: int) -> None:
+        if self.bar is not None:
+            self.bar.advance(self.bar.task_ids[0], reached - self.shown)
+        self.shown = reached

@@ -11,10 +11,11 @@ policy is rewarded for its words, not for our failures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rtt.errors import VerifierError
+from rtt.errors import ConfigurationError, DataError, MissingDependencyError, VerifierError
 from rtt.rule_schemas import canonical_name, parse_arguments
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers.rules import check_of, edit_of
@@ -23,25 +24,68 @@ from rtt.verifiers.rules.findings import Deadline
 if TYPE_CHECKING:
     from rtt.rubrics import Criterion, Task
 
-__all__ = ["Judge", "counterfactual", "loose_variants", "verify", "verify_loose", "verify_rule"]
+__all__ = [
+    "BatchVerdictSource",
+    "Question",
+    "VerdictSource",
+    "counterfactual",
+    "loose_variants",
+    "verify",
+    "verify_batch",
+    "verify_loose",
+    "verify_rule",
+]
 
 TIME_LIMIT = 1.0
 """Seconds that a rule may take for one response."""
 
 
-class Judge(Protocol):
-    """Decides criteria that no rule can decide. It may be asked from several threads."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a judge is asked about one response.
+
+    Attributes:
+        task: what was asked for.
+        text: the response, any string.
+        criteria: those of the task's criteria that the judge is to decide, at least one.
+    """
+
+    task: Task
+    text: str
+    criteria: tuple[Criterion, ...]
+
+
+class VerdictSource(Protocol):
+    """Decides criteria that no rule can decide: a judge. It may be asked from several threads."""
 
     def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
         """One verdict for each of the criteria, in their order; *undetermined* where the judge could not tell."""
         ...
 
 
-def verify(task: Task, text: str, judge: Judge | None = None, *, time_limit: float = TIME_LIMIT) -> list[Verdict]:
+@runtime_checkable
+class BatchVerdictSource(VerdictSource, Protocol):
+    """A judge that takes many questions at once, and answers them side by side."""
+
+    def verify_batch(
+        self, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
+    ) -> list[list[Verdict]]:
+        """For each question one verdict for each of its criteria, in order.
+
+        Args:
+            questions: what to decide.
+            progress: told the number of criteria that were just decided.
+        """
+        ...
+
+
+def verify(
+    task: Task, text: str, judge: VerdictSource | None = None, *, time_limit: float = TIME_LIMIT
+) -> list[Verdict]:
     """The verdicts on one response, in the order of the rubric.
 
-    Deterministic but for the judge and the time limit, offline, and safe to call from several threads. The response is
-    read and searched, never run.
+    Deterministic but for the judge and the time limit, offline without a judge, and safe to call from several threads.
+    The response is read and searched, never run.
 
     Args:
         task: what was asked for.
@@ -49,6 +93,51 @@ def verify(task: Task, text: str, judge: Judge | None = None, *, time_limit: flo
         judge: decides the criteria without a rule, all in one call; without a judge they are undetermined.
         time_limit: seconds that a rule may take.
     """
+    return verify_batch([(task, text)], judge, time_limit=time_limit)[0]
+
+
+def verify_batch(
+    answers: Sequence[tuple[Task, str]],
+    judge: VerdictSource | None = None,
+    *,
+    time_limit: float = TIME_LIMIT,
+    progress: Callable[[int], None] | None = None,
+) -> list[list[Verdict]]:
+    """The verdicts on many responses: as :func:`verify`, with all that the judge must decide put to it at once.
+
+    Args:
+        answers: tasks, each with a response to it.
+        judge: decides what no rule can; a :class:`BatchVerdictSource` gets one call, another one call a response.
+        time_limit: seconds that a rule may take for one response.
+        progress: told the number of criteria that the judge has just decided.
+
+    Returns:
+        For each answer its verdicts, in the order of the rubric. A judge that raises gives undetermined ones that say
+        so, unless it says that it was set up wrongly.
+
+    Raises:
+        ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up: no key, a
+            damaged cache, a library that is not installed.
+    """
+    found: list[dict[str, Verdict]] = []
+    questions: list[tuple[int, Question]] = []
+    for place, (task, text) in enumerate(answers):
+        verdicts, left = _by_rules(task, text, time_limit)
+        found.append(verdicts)
+        if judge is not None and left:
+            questions.append((place, Question(task, text, tuple(left))))
+    if judge is not None and questions:
+        judged = _judged(judge, [question for _, question in questions], progress)
+        for (place, _), verdicts in zip(questions, judged, strict=True):
+            found[place].update(verdicts)
+    return [
+        [verdicts[criterion.id] for criterion in task.rubric.criteria]
+        for (task, _), verdicts in zip(answers, found, strict=True)
+    ]
+
+
+def _by_rules(task: Task, text: str, time_limit: float) -> tuple[dict[str, Verdict], list[Criterion]]:
+    """What the rules say, by criterion, and the criteria that are left to a judge."""
     verdicts: dict[str, Verdict] = {}
     left: list[Criterion] = []
     for criterion in task.rubric.criteria:
@@ -66,9 +155,7 @@ def verify(task: Task, text: str, judge: Judge | None = None, *, time_limit: flo
             reason = f"{verdict.reason}, which this criterion counts as violated"
             verdict = Verdict(criterion.id, Outcome.VIOLATED, verdict.source, reason, scope="response")
         verdicts[criterion.id] = verdict
-    if judge is not None and left:
-        verdicts.update(_judged(judge, task, text, left))
-    return [verdicts[criterion.id] for criterion in task.rubric.criteria]
+    return verdicts, left
 
 
 def verify_rule(
@@ -94,7 +181,7 @@ def verify_rule(
     try:
         finding = check_of(name)(text, parsed, Deadline(time_limit))
     except Exception as error:  # noqa: BLE001
-        return _undetermined(criterion_id, source, _in_words(error))
+        return _undetermined(criterion_id, source, _in_words(error), failed=True)
     outcome = Outcome.SATISFIED if finding.satisfied else Outcome.VIOLATED
     return Verdict(criterion_id, outcome, source, finding.reason, finding.evidence, finding.scope, finding.missing)
 
@@ -155,21 +242,50 @@ def counterfactual(text: str, verdict: Verdict) -> str | None:
     return "".join([*pieces, text[position:]])
 
 
-def _judged(judge: Judge, task: Task, text: str, criteria: Sequence[Criterion]) -> dict[str, Verdict]:
-    expected = [criterion.id for criterion in criteria]
-    try:
-        verdicts = judge.verify(task, text, criteria)
-    except Exception as error:  # noqa: BLE001
-        return {name: _undetermined(name, "judge", _in_words(error)) for name in expected}
+def _judged(
+    judge: VerdictSource, questions: Sequence[Question], progress: Callable[[int], None] | None
+) -> list[dict[str, Verdict]]:
+    if isinstance(judge, BatchVerdictSource):
+        try:
+            answers = judge.verify_batch(questions, progress=progress)
+        except (ConfigurationError, DataError, MissingDependencyError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            return [_failed(question, _in_words(error)) for question in questions]
+        if len(answers) != len(questions):
+            reason = f"the judge answered {len(answers)} questions, expected {len(questions)}"
+            return [_failed(question, reason) for question in questions]
+        return [_matched(question, verdicts) for question, verdicts in zip(questions, answers, strict=True)]
+    found = []
+    for question in questions:
+        try:
+            verdicts = judge.verify(question.task, question.text, question.criteria)
+        except (ConfigurationError, DataError, MissingDependencyError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            found.append(_failed(question, _in_words(error)))
+        else:
+            found.append(_matched(question, verdicts))
+        if progress is not None:
+            progress(len(question.criteria))
+    return found
+
+
+def _matched(question: Question, verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    """The verdicts by criterion, if they are those that were asked for."""
+    expected = [criterion.id for criterion in question.criteria]
     came = [verdict.criterion_id for verdict in verdicts]
     if came != expected:
-        reason = f"the judge answered for criteria {came}, expected {expected}"
-        return {name: _undetermined(name, "judge", reason) for name in expected}
+        return _failed(question, f"the judge answered for criteria {came}, expected {expected}")
     return dict(zip(expected, verdicts, strict=True))
 
 
-def _undetermined(criterion_id: str, source: str, reason: str) -> Verdict:
-    return Verdict(criterion_id, Outcome.UNDETERMINED, source, reason)
+def _failed(question: Question, reason: str) -> dict[str, Verdict]:
+    return {c.id: _undetermined(c.id, "judge", reason, failed=True) for c in question.criteria}
+
+
+def _undetermined(criterion_id: str, source: str, reason: str, *, failed: bool = False) -> Verdict:
+    return Verdict(criterion_id, Outcome.UNDETERMINED, source, reason, failed=failed)
 
 
 def _in_words(error: Exception) -> str:

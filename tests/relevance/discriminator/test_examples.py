@@ -20,8 +20,6 @@ from rtt.relevance.discriminator.examples import (
     dataset_card,
     from_verdict,
     iter_examples,
-    locate_quote,
-    merged,
     read_examples,
     relevant_share,
     split_examples,
@@ -168,43 +166,11 @@ def test_evidence_of_another_response_is_refused() -> None:
         from_verdict("c", "Hi", Verdict("c", Outcome.SATISFIED, "x", evidence=(Span(2, 7),)), kind="x")
 
 
-@pytest.mark.parametrize(
-    ("quote", "places"),
-    [
-        ("robot", ((2, 7), (22, 27))),
-        ("robot sings", ((2, 13),)),
-        ("😀", ((28, 29),)),
-        ("Robot", ()),
-        ("a.b", ()),
-        ("robot  sings", ()),
-        (" ", ()),
-        ("", ()),
-    ],
-)
-def test_a_quote_is_where_it_stands_exactly(quote: str, places: Any) -> None:
-    assert locate_quote("A robot sings. acb. A robot 😀", quote) == places
-
-
-def test_places_that_overlap_are_taken_from_the_left() -> None:
-    assert locate_quote("aaaaa", "aa") == ((0, 2), (2, 4))
-
-
-@given(st.text(max_size=30), st.text(min_size=1, max_size=3))
-def test_each_located_place_is_the_quote(response: str, quote: str) -> None:
-    places = locate_quote(response, quote)
-    assert all(response[start:end] == quote for start, end in places)
-    assert len(places) == (response.count(quote) if quote.strip() else 0)
-
-
 @given(st.text(max_size=30).flatmap(lambda text: st.tuples(st.just(text), spans(len(text)))))
 def test_without_spans_the_rest_is_left(given_: tuple[str, Any]) -> None:
     text, removed = given_
     inside = {place for start, end in removed for place in range(start, end)}
     assert without(text, removed) == "".join(sign for place, sign in enumerate(text) if place not in inside)
-
-
-def test_merged_spans_do_not_touch() -> None:
-    assert merged([(5, 7), (0, 2), (2, 3), (6, 9), (4, 4)]) == ((0, 3), (5, 9))
 
 
 # ------------------------------------------------------------------------------------------------------ on disk

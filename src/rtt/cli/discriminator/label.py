@@ -4,7 +4,7 @@
                                    │
             rule criteria ─────────┤  the rule's evidence; the criterion in other words (--reword), the response changed
                                    │  (--counterfactuals), what removing words says (--occlude)
-            judge criteria ────────┘  a model quotes the words (--annotator)
+            judge criteria ────────┘  a model quotes the words (--judge)
 
 The journal, ``FILE.partial``, keeps each finished response, so that a run that is stopped goes on where it was.
 """
@@ -27,19 +27,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from rtt import __version__
+from rtt.cli.judging import JudgeChoice, judge_options, print_report
 from rtt.cli.terminal import console, counted, progress_bar, refuse_overwriting
+from rtt.cli.verify import TOGETHER
 from rtt.errors import DataError, VerifierError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtt.cli.verify import Answer
-    from rtt.relevance.discriminator.annotator import Annotator
     from rtt.relevance.discriminator.examples import Example
-    from rtt.rubrics import Criterion, Rule
+    from rtt.rubrics import Criterion, Rule, Task
     from rtt.verdicts import Verdict
+    from rtt.verifiers import VerdictSource
 
-_TOGETHER = 64  # responses whose questions the annotator gets at once; as many are lost at most when a run is stopped
 _OCCLUSION_CALLS = 200  # a rule that reads the whole response, such as its language, takes milliseconds for each
 _LOCAL_SHARE = 0.5  # what occlusion finds is local up to this share of the response's words
 
@@ -65,32 +66,10 @@ _LOCAL_SHARE = 0.5  # what occlusion finds is local up to this share of the resp
 @click.option(
     "--occlude", is_flag=True, help="Where a rule points at nothing, remove words and see what turns it (slow)."
 )
-@click.option("--annotator", metavar="MODEL", help="A model that decides the criteria without a rule and quotes words.")
-@click.option(
-    "--base-url", metavar="URL", help="The annotator's OpenAI-compatible endpoint.  [default: OPENAI_BASE_URL]"
-)
-@click.option(
-    "--api-key-env",
-    default="OPENAI_API_KEY",
-    show_default=True,
-    metavar="NAME",
-    help="The environment variable with the annotator's key; '' for an endpoint that asks for none.",
-)
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A folder for the annotator's answers: none is paid for twice.  [default: FILE.cache]",
-)
-@click.option(
-    "--concurrency",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Questions to the annotator at once.",
-)
 @click.option(
     "--resume/--fresh", default=True, show_default=True, help="Go on with a run that was stopped, or start anew."
 )
+@judge_options()
 def label(
     tasks: Path,
     responses: Path,
@@ -98,18 +77,14 @@ def label(
     reword: int,
     counterfactuals: bool,
     occlude: bool,
-    annotator: str | None,
-    base_url: str | None,
-    api_key_env: str,
-    cache: Path | None,
-    concurrency: int,
     resume: bool,
+    judge: JudgeChoice | None,
 ) -> None:
     """Make examples from RESPONSES: for each criterion of TASKS the words that its verdict hangs on.
 
     TASKS is a task file (or a file in IFEval's format). RESPONSES has one JSON object a line, as for `rtt verify`: the
     answer under `response`, the task under `task_id`; `-` reads standard input. Rules give the words of their own
-    criteria exactly and for free. Criteria that no rule decides are left out unless there is an annotator.
+    criteria exactly and for free. Criteria that no rule decides are left out unless there is a judge.
 
     \b
     What the rules know, each criterion in its own words and in two others:
@@ -121,7 +96,7 @@ def label(
     \b
     Criteria for a judge too, from a model on this machine:
         rtt discriminator label tasks.jsonl responses.jsonl --out examples.jsonl \\
-            --annotator Qwen/Qwen3-4B --base-url http://127.0.0.1:8000/v1 --api-key-env ''
+            --judge Qwen/Qwen3-4B --base-url http://127.0.0.1:8000/v1
     \b
     Look at them:
         jq -r '[.criterion, (.support + .violation | tojson)] | @tsv' examples.jsonl | less
@@ -142,22 +117,12 @@ def label(
     by_id = {task.id: task for task in read_tasks(tasks)}
     stdout, stderr = console(), console(stderr=True)
     options = Options(reword, counterfactuals, occlude)
-    asks = None
-    if annotator is not None:
-        from rtt.relevance.discriminator.annotator import Annotator
-
-        asks = Annotator(
-            annotator,
-            base_url=base_url,
-            api_key_env=api_key_env or None,
-            concurrency=concurrency,
-            cache=cache or out.with_name(f"{out.name}.cache"),
-        )
+    asks = None if judge is None else judge.build()
     settings = {
         "reword": reword,
         "counterfactuals": counterfactuals,
         "occlude": occlude,
-        "annotator": annotator,
+        "judge": None if judge is None else judge.model,
         "tasks": hashlib.sha256(tasks.read_bytes()).hexdigest()[:16],
         "rtt": __version__,
     }
@@ -170,7 +135,8 @@ def label(
             with contextlib.ExitStack() as stack:
                 advance = stack.enter_context(_progress(stderr, responses)) if stderr.is_terminal else None
                 for batch in _batches(
-                    read_responses(responses, by_id, tasks, advance), 1 if asks is None else _TOGETHER
+                    read_responses(responses, by_id, tasks, advance),
+                    1 if judge is None else TOGETHER * judge.concurrency,
                 ):
                     named = {answer_key(answer): answer for answer in batch}
                     order |= dict.fromkeys(named)
@@ -186,7 +152,7 @@ def label(
         left_out = sum((journal.entries[key].left_out for key in order), Counter())
         if not any(journal.entries[key].end > journal.entries[key].start for key in order):
             raise DataError(
-                f"{responses}: gives no example ({_in_words(left_out)}); expected rule criteria, or an --annotator"
+                f"{responses}: gives no example ({_in_words(left_out)}); expected rule criteria, or a --judge"
             )
         journal.write(out, order)
     examples = list(iter_examples(out))
@@ -201,12 +167,7 @@ def label(
         soft_wrap=True,
     )
     if asks is not None:
-        report = asks.report
-        stdout.print(
-            f"annotator: {counted(report.calls, 'request')}, {report.cached:,} answers from the cache, "
-            f"{report.failed:,} without a usable answer, {report.dropped_quotes:,} quotes that could not be located",
-            soft_wrap=True,
-        )
+        print_report(stdout, asks.report)
     stderr.print(f"examples: {out}, card: {card}", soft_wrap=True)
 
 
@@ -237,47 +198,69 @@ class Labels:
 
 
 def label_answers(
-    answers: Sequence[Answer], options: Options = Options(), annotator: Annotator | None = None
+    answers: Sequence[Answer], options: Options = Options(), judge: VerdictSource | None = None
 ) -> list[Labels]:
     """The examples of each answer, in order.
 
     Half a surrogate pair in a response, which no tokenizer reads, becomes U+FFFD; blank responses give no examples.
 
     Raises:
-        VerifierError: the annotator gave no usable answer to any question.
+        VerifierError: the judge gave no usable answer to any question.
     """
-    from rtt.relevance.discriminator.examples import Example
-    from rtt.verdicts import Outcome
-    from rtt.verifiers import verify
+    from rtt.relevance.discriminator.examples import from_verdict
+    from rtt.verifiers import verify_batch
 
     found = [Labels() for _ in answers]
-    questions: list[tuple[Labels, Example]] = []
+    asked: list[tuple[Labels, Task, str]] = []
     for answer, labels in zip(answers, found, strict=True):
         text = re.sub("[\ud800-\udfff]", "\ufffd", answer.text)
         if not text.strip():
             labels.left_out["blank response"] += 1
             continue
-        task = answer.task
-        for criterion, verdict in zip(task.rubric.criteria, verify(task, text), strict=True):
-            if criterion.rule is not None and (verdict.determined or criterion.fallback != "judge"):
+        kept = []
+        for criterion in answer.task.rubric.criteria:
+            if reason := _why_not(criterion, judge):
+                labels.left_out[reason] += 1
+            else:
+                kept.append(criterion)
+        if kept:
+            rubric = answer.task.rubric.model_copy(update={"criteria": tuple(kept)})
+            asked.append((labels, answer.task.model_copy(update={"rubric": rubric}), text))
+    judged: list[Verdict] = []
+    verdicts_of = verify_batch([(task, text) for _, task, text in asked], judge)
+    for (labels, task, text), verdicts in zip(asked, verdicts_of, strict=True):
+        for criterion, verdict in zip(task.rubric.criteria, verdicts, strict=True):
+            if criterion.rule is not None and not verdict.source.startswith("judge"):
                 made = _of_rule(criterion, criterion.rule, text, verdict, task.id, options)
                 labels.examples.extend(made)
                 labels.left_out["undetermined by its rule"] += not made
-            elif criterion.code is not None and criterion.fallback != "judge":
-                labels.left_out["code, which is never run"] += 1
-            elif annotator is None:
-                labels.left_out["needs an annotator"] += 1
-            elif criterion.scope != "response":
-                labels.left_out["about more than the response"] += 1
+                continue
+            judged.append(verdict)
+            example = from_verdict(criterion.text, text, verdict, kind="judge", prompt=task.id, source="judge")
+            if example is None:
+                labels.left_out["undetermined by the judge"] += 1
             else:
-                unlabelled = Example(criterion.text, text, Outcome.UNDETERMINED, kind="judge", prompt=task.id)
-                questions.append((labels, unlabelled))
-    if annotator is not None and questions:
-        _annotate(annotator, questions)
+                labels.examples.append(example)
+    if judged and all(verdict.failed for verdict in judged):
+        raise VerifierError(
+            f"the judge gave no usable answer to any of {counted(len(judged), 'question')}: {judged[0].reason}; what "
+            "was finished before is kept, and the same command goes on from there"
+        )
     for labels in found:
         for reason in [reason for reason, count in labels.left_out.items() if not count]:
             del labels.left_out[reason]
     return found
+
+
+def _why_not(criterion: Criterion, judge: VerdictSource | None) -> str:
+    """Why this criterion gives no examples whatever the response is; "" where it may."""
+    if criterion.rule is not None:
+        return ""
+    if criterion.code is not None and criterion.fallback != "judge":
+        return "code, which is never run"
+    if judge is None:
+        return "needs a judge"
+    return "" if criterion.scope == "response" else "about more than the response"
 
 
 def _of_rule(
@@ -332,34 +315,6 @@ def _worded(criterion: Criterion, rule: Rule, text: str, others: int) -> Iterato
         return hashlib.sha256(f"{named[0]}\0{text}".encode()).digest()
 
     yield from sorted((named for named in known if named[1] != criterion.text), key=place)[:others]
-
-
-def _annotate(annotator: Annotator, questions: Sequence[tuple[Labels, Example]]) -> None:
-    from rtt.verdicts import Outcome
-
-    failed_before = annotator.report.failed
-    pairs = [(example.criterion, example.response) for _, example in questions]
-    annotations = annotator.annotate(pairs)
-    if annotator.report.failed - failed_before == len(set(pairs)):
-        raise VerifierError(
-            f"the annotator gave no usable answer to any of {counted(len(pairs), 'question')}: "
-            f"{annotations[0].reason}; what was finished before is kept, and the same command goes on from there"
-        )
-    for (labels, example), found in zip(questions, annotations, strict=True):
-        if found.outcome is Outcome.UNDETERMINED:
-            labels.left_out["undetermined by the annotator"] += 1
-            continue
-        labels.examples.append(
-            replace(
-                example,
-                outcome=found.outcome,
-                support=found.support,
-                violation=found.violation,
-                scope=found.scope,
-                missing=found.missing,
-                source="annotator",
-            )
-        )
 
 
 # --------------------------------------------------------------------------------------------------------- journal

@@ -4,7 +4,6 @@
     wordings                    the rules' criteria in many words
     patterns, edits, sampling   criteria about features of any text, and texts that are changed to meet or break them
     counterfactuals             the characters whose removal turns a verdict over
-    annotator                   a language model quotes the characters
     inputs, model               texts as tensors; the two architectures; a discriminator on disk
     training, arguments         transformers' Trainer, and its options
     source                      relevance for a trainer, on the policy's tokens

@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 import regex
 
 from rtt.errors import ConfigurationError, DataError
-from rtt.relevance.discriminator.examples import Example, Spans, from_verdict, without
+from rtt.quotes import Spans
+from rtt.relevance.discriminator.examples import Example, from_verdict, without
 from rtt.verdicts import Outcome, Verdict
 
 Units = Literal["words", "sentences", "lines"]

@@ -49,12 +49,12 @@ from pydantic_core import ErrorDetails
 from rtt.alignment import tokens_in
 from rtt.errors import ConfigurationError, DataError, RTTError, ShapeError
 from rtt.json_lines import LineError, decode_line, read_lines, write_lines
+from rtt.quotes import Spans, merged
 from rtt.rubrics import Rule
 from rtt.verdicts import Outcome, Scope, Verdict
 
-Spans = tuple[tuple[int, int], ...]
 Asked = tuple[str, str | int | None, int]
-"""Characters ``[start, end)`` of a response in code points, sorted and disjoint."""
+"""Name, argument and value of a criterion that was drawn: see ``Example.asked``."""
 
 MAX_PROBLEMS = 20
 """How many problems :func:`read_examples` collects before it stops reading; all of them are in one message."""
@@ -84,7 +84,7 @@ class Example:
             one.
         prompt: id of the prompt that the response answers: what held-out prompts hold out.
         source: where the spans come from: ``"rule"``, ``"pattern"``, ``"counterfactual"``, ``"occlusion"``,
-            ``"annotator"``, ``"user"``.
+            ``"judge"``, ``"user"``.
         rule: the rule that can verify edits of the response, or None.
         asked: of a pattern the form, the parameter and the number, with which the same criterion can be asked of
             another response (:func:`rtt.relevance.discriminator.sampling.ask_again`), or None.
@@ -231,30 +231,6 @@ def from_verdict(
         source=source,
         rule=rule,
     )
-
-
-def locate_quote(response: str, quote: str) -> Spans:
-    """Every place where the quote stands in the response, character by character; none where it does not.
-
-    Nothing is guessed: other quotation marks, another case or a missing blank, and the quote is not found. Places that
-    would overlap are taken from the left ("aa" is in "aaa" once). A blank quote points at nothing.
-    """
-    if not quote.strip():
-        return ()
-    return tuple(match.span() for match in re.finditer(re.escape(quote), response))
-
-
-def merged(spans: Iterable[tuple[int, int]]) -> Spans:
-    """The same characters as sorted, disjoint spans that do not touch."""
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if start == end:
-            continue
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return tuple(found)
 
 
 def without(text: str, spans: Iterable[tuple[int, int]]) -> str:

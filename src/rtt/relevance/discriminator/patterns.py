@@ -39,7 +39,8 @@ from random import Random
 from typing import Any, Protocol
 
 from rtt.errors import ConfigurationError
-from rtt.relevance.discriminator.examples import Example, Spans, merged
+from rtt.quotes import Spans, merged
+from rtt.relevance.discriminator.examples import Example
 from rtt.verdicts import Outcome
 
 Parameter = str | int | None

@@ -1,0 +1,415 @@
+"""Endpoints: a language model behind an OpenAI-compatible server, whose answers are whole or are none.
+
+    prompt, schema
+      │
+      ▼
+    Connection.ask      one chat completion: bounded in time and size, retried by the openai client
+      │
+      ├── the model's text, complete        ── json_object ──>  the one JSON value that it is
+      └── NoAnswer: refused, empty, truncated, filtered, malformed, too long, timeout, connection, rate limit,
+          server error, request, unusable
+
+A failure is never an answer, and a text that only looks like JSON is not read. The key comes from the environment when
+it is used, and is kept nowhere: no message, log or answer holds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, StrictStr, ValidationError
+
+from rtt.errors import ConfigurationError, MissingDependencyError, VerifierError
+from rtt.json_lines import LineError, decode_text
+
+MAX_ANSWER_BYTES = 1024 * 1024
+"""The longest answer of an endpoint that is read, in bytes after decompression."""
+
+OPENAI_KEY = "OPENAI_API_KEY"
+"""Where a key is looked for unless something else is said."""
+
+_MAX_WORDS = 500  # characters of an endpoint's complaint, or of a model's reason, that are kept
+
+
+class NoAnswer(VerifierError):
+    """There is no usable answer.
+
+    Attributes:
+        kind: why, in a word or two, to count by: ``"refused"``, ``"empty"``, ``"truncated"``, ``"malformed"``, ...
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class EndpointUnusable(NoAnswer):
+    """The endpoint will answer no request of this kind: it refuses the key, or does not know the model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unusable", message)
+
+
+class Endpoint:
+    """A model behind an OpenAI-compatible endpoint. It knows where the key is to be found, and never keeps it.
+
+    Args:
+        model: the model's name, as the endpoint knows it.
+        base_url: the endpoint, ``"http://127.0.0.1:8000/v1"``; None: ``OPENAI_BASE_URL``, or OpenAI itself.
+        api_key_env: the environment variable that holds the key, read when it is needed; None for an endpoint that
+            asks for no key. ``OPENAI_API_KEY`` may be missing where the endpoint is not OpenAI.
+        timeout: seconds for one try, from the request to the answer's last byte.
+        max_retries: further tries after a timeout, a lost connection, a rate limit or a server error; a
+            ``Retry-After`` is kept to.
+        temperature: the sampling temperature; None leaves it to the endpoint (some models take no other).
+        request: further fields of each request, such as ``{"max_tokens": 512}``: JSON by name.
+
+    Raises:
+        ConfigurationError: a value is out of range, the URL is none or holds a password, or ``request`` names a field
+            that is set otherwise.
+        MissingDependencyError: the ``judge`` extra is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None,
+        api_key_env: str | None,
+        timeout: float,
+        max_retries: int,
+        temperature: float | None,
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not model.strip():
+            raise ConfigurationError(f"model={model!r}; expected the name of a model")
+        if not timeout > 0:
+            raise ConfigurationError(f"timeout={timeout!r}; expected seconds, more than 0")
+        if max_retries < 0:
+            raise ConfigurationError(f"max_retries={max_retries!r}; expected 0 or more")
+        if base_url is not None:
+            _check_url(base_url)
+        _check_request(request or {})
+        _openai()  # now, and not after an hour of other work
+        self.model = model
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.temperature = None if temperature is None else float(temperature)  # 0 and 0.0: one key of a cache
+        self.request = dict(request or {})
+        self.structured = True  # until the endpoint refuses a response_format
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def counts(self) -> Mapping[str, int]:
+        """Requests sent (``calls``) and tokens used (``prompt_tokens``, ``completion_tokens``) so far."""
+        with self._lock:
+            return dict(self._counts)
+
+    def count(self, **counts: int) -> None:
+        """Add to :meth:`counts`."""
+        with self._lock:
+            self._counts.update(counts)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Connection]:
+        """One pool of connections, for the event loop that runs.
+
+        Raises:
+            ConfigurationError: the environment variable with the key is not set, or holds no key.
+        """
+        openai, key = _openai(), self._key()
+        async with openai.AsyncOpenAI(
+            api_key=key or "none",  # else the client looks for a key by itself, and would send it to any base_url
+            base_url=self.base_url,
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            http_client=_bounded_client(openai, self),
+        ) as client:
+            yield Connection(self, client, key)
+
+    def _key(self) -> str:
+        if self.api_key_env is None:
+            return ""
+        key = os.environ.get(self.api_key_env, "").strip()
+        elsewhere = self.base_url is not None or bool(os.environ.get("OPENAI_BASE_URL"))
+        if not key and self.api_key_env == OPENAI_KEY and elsewhere:
+            return ""  # servers of one's own seldom ask for a key; one that does answers 401
+        if not key:
+            raise ConfigurationError(
+                f"the environment variable {self.api_key_env} is not set; expected the key for {self.model!r} in it, "
+                "or no name at all for an endpoint that asks for no key"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigurationError(
+                f"the environment variable {self.api_key_env} holds characters that no key has; expected printable "
+                "ASCII without line ends"
+            )
+        return key
+
+
+class Connection:
+    """An open :class:`Endpoint`: asks one question at a time for each caller."""
+
+    def __init__(self, endpoint: Endpoint, client: Any, key: str) -> None:
+        self._endpoint = endpoint
+        self._client = client
+        self._key = key
+        self._unusable: EndpointUnusable | None = None
+
+    async def ask(self, prompt: str, name: str, schema: Mapping[str, Any]) -> str:
+        """The model's text for ``prompt``, complete: as JSON of this ``schema`` where the endpoint can do that.
+
+        Raises:
+            EndpointUnusable: no further request will be answered; none is sent any more.
+            NoAnswer: there is no whole answer: refused, empty, cut off, malformed, too long, late, or an error of the
+                endpoint that retries did not mend. Its kind and its message say which.
+        """
+        if self._unusable is not None:
+            raise self._unusable
+        if not _is_unicode(prompt):
+            raise NoAnswer("request", "the text holds half a surrogate pair; expected valid Unicode")
+        text = self._text(await self._complete(prompt, name, schema))
+        return text if self._key in prompt else self._without_key(text)
+
+    async def _complete(self, prompt: str, name: str, schema: Mapping[str, Any]) -> bytes:
+        """The body of the chat completion."""
+        openai, endpoint = _openai(), self._endpoint
+        try:
+            if endpoint.structured:
+                try:
+                    return await self._request(prompt, _response_format(name, schema))
+                except openai.APIStatusError as error:
+                    if not _refuses_format(error):
+                        raise
+                    endpoint.structured = False
+            return await self._request(prompt)
+        except openai.APITimeoutError:
+            raise NoAnswer(
+                "timeout",
+                f"the endpoint gave no answer within {endpoint.timeout:g} s, in {endpoint.max_retries + 1} tries",
+            ) from None
+        except openai.APIConnectionError as error:
+            cause = type(error.__cause__ or error).__name__
+            raise NoAnswer(
+                "connection", f"the connection to the endpoint failed ({cause}), in {endpoint.max_retries + 1} tries"
+            ) from None
+        except openai.APIStatusError as error:
+            status = error.status_code
+            words = f"the endpoint answered {status}: {self._without_key(excerpt(_complaint(error)))}"
+            if status in (401, 404):
+                self._unusable = EndpointUnusable(words)
+                raise self._unusable from None
+            kind = "rate limit" if status == 429 else "server error" if status >= 500 else "request"
+            raise NoAnswer(kind, words) from None
+        except openai.OpenAIError as error:
+            raise NoAnswer("request", f"the request failed: {self._without_key(excerpt(str(error)))}") from None
+
+    async def _request(self, prompt: str, format_: Mapping[str, Any] | None = None) -> bytes:
+        options: dict[str, Any] = {} if format_ is None else {"response_format": format_}
+        if self._endpoint.temperature is not None:
+            options["temperature"] = self._endpoint.temperature
+        answer = await self._client.chat.completions.with_raw_response.create(
+            model=self._endpoint.model,
+            messages=[{"role": "user", "content": prompt}],
+            extra_body=self._endpoint.request or None,
+            **options,
+        )
+        body: bytes = answer.http_response.content
+        if len(body) > MAX_ANSWER_BYTES:
+            raise NoAnswer("too long", f"the endpoint's answer is longer than {MAX_ANSWER_BYTES:,} bytes")
+        return body
+
+    def _text(self, body: bytes) -> str:
+        """The text of a chat completion that came to its end."""
+        try:
+            completion = _Completion.model_validate_json(body)
+        except ValidationError as error:
+            begin = self._without_key(excerpt(body[: 4 * _MAX_WORDS].decode(errors="replace")))
+            raise NoAnswer(
+                "malformed", f"the endpoint's answer is no chat completion: {first_problem(error)}; it begins {begin!r}"
+            ) from None
+        if completion.usage is not None:
+            self._endpoint.count(
+                prompt_tokens=completion.usage.prompt_tokens, completion_tokens=completion.usage.completion_tokens
+            )
+        choice = completion.choices[0]
+        if choice.message.refusal:
+            raise NoAnswer("refused", f"the model refused: {self._without_key(excerpt(choice.message.refusal))}")
+        if choice.finish_reason == "content_filter":
+            raise NoAnswer("filtered", "the endpoint's content filter withheld the reply")
+        if choice.finish_reason == "length":
+            raise NoAnswer("truncated", "the reply was cut off at the model's limit of tokens (finish_reason 'length')")
+        if not (choice.message.content or "").strip():
+            raise NoAnswer("empty", f"the reply is empty (finish_reason {choice.finish_reason!r})")
+        return choice.message.content or ""
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+
+class _Message(BaseModel):
+    content: StrictStr | None = None
+    refusal: StrictStr | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: StrictStr | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Completion(BaseModel):
+    """What is read of a chat completion; endpoints add keys of their own."""
+
+    choices: Annotated[tuple[_Choice, ...], Field(min_length=1)]
+    usage: _Usage | None = None
+
+
+def _response_format(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+
+
+def _complaint(error: Any) -> str:
+    """What the endpoint says of an error, without the wrapping of this or that release of ``openai``."""
+    body = error.body
+    return str(body.get("message") or body) if isinstance(body, Mapping) else str(body or error.message)
+
+
+def _refuses_format(error: Any) -> bool:
+    complaint = f"{error.message} {error.body}".lower()
+    return error.status_code in (400, 422) and any(
+        word in complaint for word in ("response_format", "json_schema", "structured output")
+    )
+
+
+def _bounded_client(openai: Any, endpoint: Endpoint) -> Any:
+    """The HTTP client of ``openai``, whose answers end: as a whole within the time limit, and soon after
+    ``MAX_ANSWER_BYTES``. By itself it waits that long for each chunk of an answer, and reads answers of any size.
+    """
+    # httpx or httpx2, whichever this release of openai is built on
+    http = sys.modules[openai.DefaultAsyncHttpxClient.__base__.__module__]
+
+    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[misc, name-defined, unused-ignore]
+        async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+            endpoint.count(calls=1)
+            content = bytearray()
+            try:
+                async with asyncio.timeout(endpoint.timeout):
+                    response = await super().send(request, stream=True, **options)
+                    try:
+                        async for chunk in response.aiter_bytes():
+                            content += chunk
+                            if len(content) > MAX_ANSWER_BYTES:
+                                break
+                    finally:
+                        await response.aclose()
+            except TimeoutError:
+                raise http.ReadTimeout("the answer is not complete in time", request=request) from None
+            headers = [
+                (name, value)
+                for name, value in response.headers.multi_items()
+                if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+            ]
+            return http.Response(response.status_code, headers=headers, content=bytes(content), request=request)
+
+    return BoundedClient(timeout=endpoint.timeout)
+
+
+def _check_url(url: str) -> None:
+    if "@" in url:
+        raise ConfigurationError("base_url holds a user name or a password; expected a key in the environment only")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigurationError(f"base_url={url!r}; expected http(s)://host[:port]/path, usually ending in /v1")
+
+
+_OWN_FIELDS = ("model", "messages", "response_format", "temperature", "stream")
+
+
+def _check_request(request: Mapping[str, Any]) -> None:
+    for name in request:
+        if name in _OWN_FIELDS:
+            raise ConfigurationError(
+                f"request names {name!r}, which is set otherwise; expected fields beside {_OWN_FIELDS}"
+            )
+    try:
+        json.dumps(request, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"request={request!r} is not JSON: {error}") from error
+
+
+def _openai() -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise missing_extra(error, "a judge") from error
+    return openai
+
+
+def missing_extra(error: ImportError, what: str) -> MissingDependencyError:
+    """What to say where a library of the ``judge`` extra is not installed."""
+    return MissingDependencyError(
+        f"{what} needs {error.name or 'a library'}, which is not installed; "
+        "install the extra: pip install 'rubrics-to-tokens[judge]'"
+    )
+
+
+# --------------------------------------------------------------------------------------------------- the model's words
+
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_CODE_FENCE = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)
+
+
+def json_object(text: str) -> object:
+    """The JSON value that a reply is, alone or as the only code block, after a block of thoughts if any.
+
+    Raises:
+        NoAnswer: the text is anything else; "malformed". Nothing is looked for inside of it.
+    """
+    bare = _THOUGHTS.sub("", text).strip()
+    if block := _CODE_FENCE.match(bare):
+        bare = block[1]
+    try:
+        return decode_text(bare)
+    except LineError as error:
+        raise NoAnswer("malformed", f"the reply is not JSON: {error}; it begins {excerpt(text)!r}") from None
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def clean(text: str) -> str:
+    """A model's words for a person: at most a few sentences, in valid Unicode."""
+    return text.strip()[:_MAX_WORDS].encode(errors="replace").decode()
+
+
+def excerpt(text: str) -> str:
+    """A text's beginning, on one line."""
+    return " ".join(clean(text)[:200].split())
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that does not fit, and where."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in problem['loc']) or 'it'}: {problem['msg']}"

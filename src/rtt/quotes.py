@@ -1,0 +1,55 @@
+"""Quotes: which characters of a response someone means by repeating them.
+
+    response   Robots are kind. Robots, however, rust.
+    quote      "Robots"
+               ^^^^^^           ^^^^^^                    locate_quote: every place, exactly, or none
+
+Spans are characters ``[start, end)`` of a response in code points.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+Spans = tuple[tuple[int, int], ...]
+"""Characters ``[start, end)`` of a response in code points, sorted and disjoint."""
+
+
+def locate_quote(response: str, quote: str) -> Spans:
+    """Every place where the quote stands in the response, character by character; none where it does not.
+
+    Nothing is guessed: other quotation marks, another case or a missing blank, and the quote is not found. Places that
+    would overlap are taken from the left ("aa" is in "aaa" once). A blank quote points at nothing.
+    """
+    if not quote.strip():
+        return ()
+    return tuple(match.span() for match in re.finditer(re.escape(quote), response))
+
+
+def merged(spans: Iterable[tuple[int, int]]) -> Spans:
+    """The same characters as sorted, disjoint spans that do not touch."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if start == end:
+            continue
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
+def subtracted(spans: Spans, others: Spans) -> Spans:
+    """The characters of ``spans`` that are not in ``others``; both sorted and disjoint, as is the result."""
+    left: list[tuple[int, int]] = []
+    for start, end in spans:
+        for other_start, other_end in others:
+            if other_end <= start or end <= other_start:
+                continue
+            if start < other_start:
+                left.append((start, other_start))
+            start = other_end
+        if start < end:
+            left.append((start, end))
+    return tuple(left)
