@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-credit plant-defects docs clean clean-all
+.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit plant-defects docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -61,6 +61,12 @@ discriminator-fast: $(READY) ## The same with tiny backbones, in a minute
 
 bench-relevance: $(READY) ## Joint against cross discriminator: time by criteria, sorting by length, average precision
 	@$(BIN)/python benches/bench_relevance.py $(ARGS)
+
+bench-judge: $(READY) ## The judge against a scripted server: throughput, cache, one call or many
+	@$(BIN)/python benches/bench_judge.py $(ARGS)
+
+bench-injections: $(READY) ## How often responses talk a judge into a yes; ARGS="--judge MODEL --base-url URL"
+	@$(BIN)/python benches/bench_injections.py $(ARGS)
 
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# Where tests run in the background a shell may have them ignore Ctrl-C, which some send to themselves or to children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports them: the model hub is never asked, and nothing reports home.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -31,7 +31,7 @@ class Server:
         self.script: Callable[[dict[str, Any], int], Reply] = lambda question, number: completion(judged(YES))
         self.questions: list[dict[str, Any]] = []
         self.keys: set[str] = set()
-        self.connections = self.busy = self.busiest = 0
+        self.connections = self.open = self.busy = self.busiest = 0
         self.over = threading.Event()
         self.lock = threading.Lock()
         server = self
@@ -44,6 +44,12 @@ class Server:
                 super().setup()
                 with server.lock:
                     server.connections += 1
+                    server.open += 1
+
+            def finish(self) -> None:
+                super().finish()
+                with server.lock:
+                    server.open -= 1
 
             def do_POST(self) -> None:
                 question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -83,6 +89,8 @@ class Server:
                 pass
 
         class Quiet(ThreadingHTTPServer):
+            request_queue_size = 128  # more connections than the usual 5 come at once
+
             def handle_error(self, request: Any, client_address: Any) -> None:
                 if not isinstance(sys.exc_info()[1], ConnectionError):
                     super().handle_error(request, client_address)
@@ -139,19 +147,31 @@ def prompt_of(question: dict[str, Any]) -> str:
     return str(message["content"])
 
 
+def fence_of(question: dict[str, Any]) -> str:
+    """The code of a request's marks, which the package's own prompt names before anything from elsewhere.
+
+    With a prompt of one's own: that of the first mark.
+    """
+    prompt = prompt_of(question)
+    match = re.search(r"marks that all carry the code ([0-9a-f]{12}):", prompt)
+    match = match or re.search(r"^<(?:response|criterion-1)-([0-9a-f]{12})>$", prompt, re.MULTILINE)
+    assert match is not None
+    return match[1]
+
+
 def criteria_of(question: dict[str, Any]) -> list[str]:
     """The criteria that a request asks, in order."""
-    pattern = r"^<criterion-\d+-([0-9a-f]{12})>\n(.*?)\n</criterion-\d+-\1>$"
-    return [match[2] for match in re.finditer(pattern, prompt_of(question), re.DOTALL | re.MULTILINE)]
+    fence = fence_of(question)
+    pattern = rf"^<criterion-\d+-{fence}>\n(.*?)\n</criterion-\d+-{fence}>$"
+    return re.findall(pattern, prompt_of(question), re.DOTALL | re.MULTILINE)
 
 
 def response_of(question: dict[str, Any]) -> str:
     """The response that a request asks about."""
-    match = re.search(
-        r"^<response-([0-9a-f]{12})>\n(.*?)\n</response-\1>$", prompt_of(question), re.DOTALL | re.MULTILINE
-    )
-    assert match is not None
-    return match[2]
+    fence = fence_of(question)
+    flags = re.DOTALL | re.MULTILINE
+    (response,) = re.findall(rf"^<response-{fence}>\n(.*?)\n</response-{fence}>$", prompt_of(question), flags)
+    return str(response)
 
 
 def judges(verdict: Callable[[str, str], dict[str, Any]]) -> Callable[[dict[str, Any], int], Reply]:

@@ -25,7 +25,7 @@ def test_the_example_responses_are_verified() -> None:
 def test_the_example_config_is_understood() -> None:
     from rtt.cli.train import parse
 
-    arguments, training, model = parse(EXAMPLES / "train.yaml")
+    arguments, training, model, _ = parse(EXAMPLES / "train.yaml")
     assert read_tasks(ROOT / arguments.tasks[0])
     assert (training.partition, training.token_weight, model.use_peft) == ("intra_sample", 0.5, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -56,5 +57,5 @@ def test_subtracted_spans_are_the_characters_that_the_others_do_not_hold(ours: A
         return {place for start, end in of for place in range(start, end)}
 
     assert characters(left) == characters(ours) - characters(others)
-    assert all(before[1] <= after[0] for before, after in zip(left, left[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(left))
     assert all(start < end for start, end in left)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from rtt.errors import DataError
-from rtt.records import Record, read_records, records_path, write_records
+from rtt.records import Record, read_records, records_path, verdict_to_json, write_records
 from rtt.responses import Response
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.verdicts import Outcome, Span, Verdict
@@ -41,6 +42,26 @@ def test_a_record_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
     assert path.name == "step-000003.jsonl"
     assert list(read_records(path)) == [record(), record()]
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # no unfinished file beside it
+
+
+def test_a_check_that_failed_is_told_from_one_that_could_not_tell() -> None:
+    verdicts = tuple(Verdict("c1", Outcome.UNDETERMINED, "judge:m", "why", failed=failed) for failed in (True, False))
+    mixed = dataclasses.replace(record(), verdicts=verdicts)
+    assert Record.from_json(mixed.to_json()) == mixed
+    assert [verdict_to_json(verdict)["failed"] for verdict in verdicts] == [True, False]
+
+
+def test_a_record_from_before_there_were_judges_has_no_failures() -> None:
+    line = json.loads(record().to_json())
+    del line["verdicts"][0]["failed"]
+    assert Record.from_json(json.dumps(line)) == record()
+
+
+def test_a_failure_that_is_no_undetermined_verdict_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "step-000001.jsonl"
+    path.write_text(record().to_json().replace('"failed": false', '"failed": true') + "\n", "utf-8", "surrogatepass")
+    with pytest.raises(DataError, match=r"line 1: verdict on criterion 'c1': failed and violated; expected"):
+        list(read_records(path))
 
 
 def test_a_folder_is_read_in_order_of_step(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_evidence_that_overlaps_or_is_out_of_order_is_refused(evidence: tuple[Sp
         Verdict("c1", Outcome.VIOLATED, "rule:test", evidence=evidence)
 
 
+def test_a_check_that_failed_is_undetermined() -> None:
+    assert Verdict("a", Outcome.UNDETERMINED, "judge:m", "timed out", failed=True).failed
+    assert not Verdict("a", Outcome.UNDETERMINED, "judge:m", "cannot tell").failed
+    for outcome, word in ((Outcome.SATISFIED, "satisfied"), (-1, "violated")):
+        with pytest.raises(ValueError, match=f"criterion 'a': failed and {word}; expected .* to be undetermined"):
+            Verdict("a", outcome, "judge:m", failed=True)  # type: ignore[arg-type]
+
+
 def test_verdicts_and_spans_are_values() -> None:
     verdict = Verdict("c1", Outcome.SATISFIED, "rule:test", evidence=(Span(0, 1),))
     assert verdict == Verdict("c1", Outcome.SATISFIED, "rule:test", evidence=(Span(0, 1),))

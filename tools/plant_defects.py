@@ -66,6 +66,15 @@ class Defect:
     tests: tuple[str, ...]
 
 
+JUDGE, REPLIES = "rtt/verifiers/judge/__init__.py", "rtt/verifiers/judge/replies.py"
+PROMPTS, CACHE = "rtt/verifiers/judge/prompts.py", "rtt/verifiers/judge/cache.py"
+ENDPOINTS, QUOTES, AGREEMENT = "rtt/endpoints.py", "rtt/quotes.py", "rtt/verifiers/judge/agreement.py"
+JUDGE_TESTS, REPLY_TESTS = "tests/verifiers/judge/test_judge.py", "tests/verifiers/judge/test_replies.py"
+PROMPT_TESTS, CACHE_TESTS = "tests/verifiers/judge/test_prompts.py", "tests/verifiers/judge/test_cache.py"
+ENDPOINT_TESTS, QUOTE_TESTS = "tests/test_endpoints.py", "tests/test_quotes.py"
+NEVER_YES, AGREEMENT_TESTS = "tests/verifiers/judge/test_never_yes.py", "tests/verifiers/judge/test_agreement.py"
+TRAINER_JUDGE = "tests/trainers/test_judge.py"
+
 DEFECTS = [
     # ------------------------------------------------------------------------------- axes, types, masks
     Defect(
@@ -464,7 +473,7 @@ DEFECTS = [
         "a rule that raises counts as violated",
         VERIFIERS,
         "    except Exception as error:  # noqa: BLE001\n"
-        "        return _undetermined(criterion_id, source, _in_words(error))\n",
+        "        return _undetermined(criterion_id, source, _in_words(error), failed=True)\n",
         "    except Exception as error:  # noqa: BLE001\n"
         "        return Verdict(criterion_id, Outcome.VIOLATED, source, _in_words(error))\n",
         (VERIFY_TESTS,),
@@ -545,6 +554,154 @@ DEFECTS = [
         "        means[:, ~spoken] = means[:, spoken].mean(axis=1, keepdims=True)\n",
         "        pass\n",
         (ALIGNMENT_TESTS,),
+    ),
+    # ------------------------------------------------------------------------------------------ the judge
+    Defect(
+        "judge: no usable answer is a violation",
+        JUDGE,
+        "Verdict(criterion_id, Outcome.UNDETERMINED, source, str(result), failed=True)",
+        "Verdict(criterion_id, Outcome.VIOLATED, source, str(result))",
+        (JUDGE_TESTS,),
+    ),
+    Defect(
+        "judge: a judge that raises is a violation",
+        VERIFIERS,
+        "    return Verdict(criterion_id, Outcome.UNDETERMINED, source, reason, failed=failed)\n",
+        "    return Verdict(criterion_id, Outcome.VIOLATED if failed else Outcome.UNDETERMINED, source, reason)\n",
+        (VERIFY_TESTS,),
+    ),
+    Defect(
+        "judge: a JSON object inside of a text is the reply",
+        ENDPOINTS,
+        "    if block := _CODE_FENCE.match(bare):\n",
+        '    if block := re.search(r"(\\{.*\\})", bare, re.DOTALL):\n',
+        (NEVER_YES, REPLY_TESTS),
+    ),
+    Defect(
+        "judge: a reply that was cut off is read",
+        ENDPOINTS,
+        '        if choice.finish_reason == "length":\n',
+        "        if False:\n",
+        (ENDPOINT_TESTS,),
+    ),
+    Defect(
+        "judge: entries are taken in the order they come",
+        REPLIES,
+        "    return [_entry(by_number[number]) for number in range(1, count + 1)]\n",
+        "    return [_entry(entry) for entry in by_number.values()]\n",
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: 'cannot tell' is a no",
+        REPLIES,
+        '        return Finding(Outcome.UNDETERMINED, reason=f"the model cannot tell: {reason}")\n',
+        '        return Finding(Outcome.VIOLATED, reason=f"the model cannot tell: {reason}")\n',
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: a yes needs no evidence",
+        REPLIES,
+        "    if satisfied and not claimed and not entry.whole_response:\n",
+        "    if False:\n",
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: a verdict stands on quotes that are not there",
+        REPLIES,
+        "    if claimed and not deciding and not entry.whole_response:\n",
+        "    if False:\n",
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: the n-th occurrence is the next one",
+        REPLIES,
+        "            places = places[occurrence - 1 : occurrence]\n",
+        "            places = places[occurrence : occurrence + 1]\n",
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: quotes are found in any case",
+        QUOTES,
+        "re.finditer(re.escape(quote), response)",
+        "re.finditer(re.escape(quote), response, re.IGNORECASE)",
+        (QUOTE_TESTS,),
+    ),
+    Defect(
+        "judge: words that violate also support",
+        REPLIES,
+        "    support = subtracted(support, violation)",
+        "    support = subtracted(support, ())",
+        (REPLY_TESTS,),
+    ),
+    Defect(
+        "judge: a response may hold the mark that ends it",
+        PROMPTS,
+        "    return next(mark for mark in marks if not any(mark in text for text in texts))\n",
+        "    return next(mark for mark in marks if texts)\n",
+        (PROMPT_TESTS,),
+    ),
+    Defect(
+        "judge: the cache forgets the prompt's template",
+        JUDGE,
+        "        values = [settings, self._template.text, sample,",
+        "        values = [settings, sample,",
+        (JUDGE_TESTS,),
+    ),
+    Defect(
+        "judge: the cache forgets the response",
+        JUDGE,
+        "shown.conversation, shown.reference, shown.response]\n",
+        "shown.conversation, shown.reference]\n",
+        (JUDGE_TESTS,),
+    ),
+    Defect(
+        "judge: a question under way is asked again",
+        JUDGE,
+        "            own = [item for item in left if item.key not in session.under_way]\n",
+        "            own, session.under_way = left, {}\n",
+        (JUDGE_TESTS,),
+    ),
+    Defect(
+        "judge: other processes' claims are not minded",
+        JUDGE,
+        "if not self._shared or cache.claim(item.key, CLAIM_SECONDS)]\n",
+        "if not self._shared or cache.claim(item.key, CLAIM_SECONDS) or True]\n",
+        (JUDGE_TESTS,),
+    ),
+    Defect(
+        "judge: a pickle in the cache is loaded",
+        CACHE,
+        "            return value if mode == MODE_RAW else None\n",
+        "            return super().fetch(mode, filename, value, read)\n",
+        (CACHE_TESTS,),
+    ),
+    Defect(
+        "judge: the key is repeated where the endpoint repeats it",
+        ENDPOINTS,
+        '        return text.replace(self._key, "[key]") if self._key else text\n',
+        "        return text\n",
+        (ENDPOINT_TESTS,),
+    ),
+    Defect(
+        "judge: kappa forgets chance",
+        AGREEMENT,
+        "        expected = (shares",
+        "        expected = 0 * (shares",
+        (AGREEMENT_TESTS,),
+    ),
+    Defect(
+        "judge: training goes on whatever fails",
+        TRL,
+        "        if not total or failed / total <= bound:\n",
+        "        if True:\n",
+        (TRAINER_JUDGE,),
+    ),
+    Defect(
+        "judge: the checkpoint of a stopped run has drawn already",
+        TRL,
+        "        last_step.recall()\n",
+        "",
+        (TRAINER_JUDGE,),
     ),
 ]
 

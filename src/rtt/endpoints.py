@@ -16,13 +16,15 @@ it is used, and is kept nowhere: no message, log or answer holds it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import math
 import os
 import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -99,7 +101,10 @@ class Endpoint:
             raise ConfigurationError(f"max_retries={max_retries!r}; expected 0 or more")
         if base_url is not None:
             _check_url(base_url)
-        _check_request(request or {})
+        if temperature is not None and not 0 <= temperature < math.inf:
+            raise ConfigurationError(f"temperature={temperature!r}; expected 0 or more, or None for the endpoint's own")
+        self.request = dict(request or {})
+        _check_request(self.request)
         _openai()  # now, and not after an hour of other work
         self.model = model
         self.base_url = base_url
@@ -107,8 +112,7 @@ class Endpoint:
         self.timeout = timeout
         self.max_retries = max_retries
         self.temperature = None if temperature is None else float(temperature)  # 0 and 0.0: one key of a cache
-        self.request = dict(request or {})
-        self.structured = True  # until the endpoint refuses a response_format
+        self.format = 0  # the first of FORMATS that the endpoint has not refused
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -166,7 +170,7 @@ class Connection:
         self._endpoint = endpoint
         self._client = client
         self._key = key
-        self._unusable: EndpointUnusable | None = None
+        self._unusable: str | None = None  # what the endpoint said
 
     async def ask(self, prompt: str, name: str, schema: Mapping[str, Any]) -> str:
         """The model's text for ``prompt``, complete: as JSON of this ``schema`` where the endpoint can do that.
@@ -177,7 +181,7 @@ class Connection:
                 endpoint that retries did not mend. Its kind and its message say which.
         """
         if self._unusable is not None:
-            raise self._unusable
+            raise EndpointUnusable(self._unusable)  # a new one: each raise adds to an error's traceback
         if not _is_unicode(prompt):
             raise NoAnswer("request", "the text holds half a surrogate pair; expected valid Unicode")
         text = self._text(await self._complete(prompt, name, schema))
@@ -187,13 +191,13 @@ class Connection:
         """The body of the chat completion."""
         openai, endpoint = _openai(), self._endpoint
         try:
-            if endpoint.structured:
+            for tried in range(endpoint.format, len(FORMATS)):
                 try:
-                    return await self._request(prompt, _response_format(name, schema))
+                    return await self._request(prompt, FORMATS[tried](name, schema))
                 except openai.APIStatusError as error:
                     if not _refuses_format(error):
                         raise
-                    endpoint.structured = False
+                    endpoint.format = max(endpoint.format, tried + 1)  # for this and all that follow
             return await self._request(prompt)
         except openai.APITimeoutError:
             raise NoAnswer(
@@ -207,26 +211,25 @@ class Connection:
             ) from None
         except openai.APIStatusError as error:
             status = error.status_code
-            words = f"the endpoint answered {status}: {self._without_key(excerpt(_complaint(error)))}"
+            words = f"the endpoint answered {status}: {excerpt(self._without_key(_complaint(error)))}"
             if status in (401, 404):
-                self._unusable = EndpointUnusable(words)
-                raise self._unusable from None
+                self._unusable = words
+                raise EndpointUnusable(words) from None
             kind = "rate limit" if status == 429 else "server error" if status >= 500 else "request"
             raise NoAnswer(kind, words) from None
         except openai.OpenAIError as error:
-            raise NoAnswer("request", f"the request failed: {self._without_key(excerpt(str(error)))}") from None
+            raise NoAnswer("request", f"the request failed: {excerpt(self._without_key(str(error)))}") from None
 
     async def _request(self, prompt: str, format_: Mapping[str, Any] | None = None) -> bytes:
-        options: dict[str, Any] = {} if format_ is None else {"response_format": format_}
-        if self._endpoint.temperature is not None:
-            options["temperature"] = self._endpoint.temperature
-        answer = await self._client.chat.completions.with_raw_response.create(
-            model=self._endpoint.model,
-            messages=[{"role": "user", "content": prompt}],
-            extra_body=self._endpoint.request or None,
-            **options,
-        )
-        body: bytes = answer.http_response.content
+        endpoint = self._endpoint
+        fields = {"model": endpoint.model, "messages": [{"role": "user", "content": prompt}], **endpoint.request}
+        if format_ is not None:
+            fields["response_format"] = format_
+        if endpoint.temperature is not None:
+            fields["temperature"] = endpoint.temperature
+        # not chat.completions.create: it walks through the whole schema each time, a third of what a request costs
+        answer = await self._client.post("/chat/completions", cast_to=_http(_openai()).Response, body=fields)
+        body: bytes = answer.content
         if len(body) > MAX_ANSWER_BYTES:
             raise NoAnswer("too long", f"the endpoint's answer is longer than {MAX_ANSWER_BYTES:,} bytes")
         return body
@@ -236,7 +239,7 @@ class Connection:
         try:
             completion = _Completion.model_validate_json(body)
         except ValidationError as error:
-            begin = self._without_key(excerpt(body[: 4 * _MAX_WORDS].decode(errors="replace")))
+            begin = excerpt(self._without_key(body.decode(errors="replace")))
             raise NoAnswer(
                 "malformed", f"the endpoint's answer is no chat completion: {first_problem(error)}; it begins {begin!r}"
             ) from None
@@ -246,13 +249,14 @@ class Connection:
             )
         choice = completion.choices[0]
         if choice.message.refusal:
-            raise NoAnswer("refused", f"the model refused: {self._without_key(excerpt(choice.message.refusal))}")
+            raise NoAnswer("refused", f"the model refused: {excerpt(self._without_key(choice.message.refusal))}")
         if choice.finish_reason == "content_filter":
             raise NoAnswer("filtered", "the endpoint's content filter withheld the reply")
         if choice.finish_reason == "length":
             raise NoAnswer("truncated", "the reply was cut off at the model's limit of tokens (finish_reason 'length')")
         if not (choice.message.content or "").strip():
-            raise NoAnswer("empty", f"the reply is empty (finish_reason {choice.finish_reason!r})")
+            end = excerpt(self._without_key(choice.finish_reason or "none"))
+            raise NoAnswer("empty", f"the reply is empty (finish_reason {end!r})")
         return choice.message.content or ""
 
     def _without_key(self, text: str) -> str:
@@ -281,8 +285,17 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
-def _response_format(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _json_schema(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+
+
+def _json_object(_: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "json_object", "schema": schema}
+
+
+FORMATS: tuple[Callable[[str, Mapping[str, Any]], dict[str, Any]], ...] = (_json_schema, _json_object)
+"""The ways to ask for JSON of a schema: OpenAI's (vLLM, SGLang, Ollama, llama.cpp), and the one of llama-cpp-python. An
+endpoint that refuses both is asked without."""
 
 
 def _complaint(error: Any) -> str:
@@ -293,7 +306,8 @@ def _complaint(error: Any) -> str:
 
 def _refuses_format(error: Any) -> bool:
     complaint = f"{error.message} {error.body}".lower()
-    return error.status_code in (400, 422) and any(
+    # 500 as well: a server that validates what it is sent only after it has said that it will answer
+    return error.status_code in (400, 422, 500) and any(
         word in complaint for word in ("response_format", "json_schema", "structured output")
     )
 
@@ -302,8 +316,7 @@ def _bounded_client(openai: Any, endpoint: Endpoint) -> Any:
     """The HTTP client of ``openai``, whose answers end: as a whole within the time limit, and soon after
     ``MAX_ANSWER_BYTES``. By itself it waits that long for each chunk of an answer, and reads answers of any size.
     """
-    # httpx or httpx2, whichever this release of openai is built on
-    http = sys.modules[openai.DefaultAsyncHttpxClient.__base__.__module__]
+    http = _http(openai)
 
     class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[misc, name-defined, unused-ignore]
         async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
@@ -328,7 +341,18 @@ def _bounded_client(openai: Any, endpoint: Endpoint) -> Any:
             ]
             return http.Response(response.status_code, headers=headers, content=bytes(content), request=request)
 
-    return BoundedClient(timeout=endpoint.timeout)
+    return BoundedClient(timeout=endpoint.timeout, verify=_certificates(http))
+
+
+def _http(openai: Any) -> Any:
+    """httpx or httpx2, whichever this release of openai is built on."""
+    return sys.modules[openai.DefaultAsyncHttpxClient.__base__.__module__]
+
+
+@functools.cache
+def _certificates(http: Any) -> Any:
+    """Whom https trusts, as the client would by itself: read once, which takes longer than many an answer."""
+    return http.create_ssl_context()
 
 
 def _check_url(url: str) -> None:
@@ -353,7 +377,7 @@ def _check_request(request: Mapping[str, Any]) -> None:
                 f"request names {name!r}, which is set otherwise; expected fields beside {_OWN_FIELDS}"
             )
     try:
-        json.dumps(request, allow_nan=False)
+        json.dumps(request, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"request={request!r} is not JSON: {error}") from error
 
@@ -392,11 +416,17 @@ def json_object(text: str) -> object:
     try:
         return decode_text(bare)
     except LineError as error:
-        raise NoAnswer("malformed", f"the reply is not JSON: {error}; it begins {excerpt(text)!r}") from None
+        raise NoAnswer(
+            "malformed", f"the reply is not JSON: {clean(str(error))}; it begins {excerpt(text)!r}"
+        ) from None
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def clean(text: str) -> str:
@@ -412,4 +442,4 @@ def excerpt(text: str) -> str:
 def first_problem(error: ValidationError) -> str:
     """The first thing that does not fit, and where."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in problem['loc']) or 'it'}: {problem['msg']}"
+    return clean(f"{'.'.join(excerpt(str(part)) for part in problem['loc']) or 'it'}: {problem['msg']}")

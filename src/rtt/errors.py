@@ -8,7 +8,8 @@
     ├── ConfigurationError (ValueError) options that do not go together, or that an engine does not support
     ├── ShapeError (ValueError)         tensors whose shapes or types do not fit
     ├── MissingDependencyError (ImportError)  an extra that is not installed
-    └── VerifierError (RuntimeError)    a check that could not run; becomes an *undetermined* verdict
+    ├── VerifierError (RuntimeError)    a check that could not run; becomes an *undetermined* verdict
+    └── JudgeFailureError (RuntimeError)  too many verdicts of a judge failed: training stops, and can go on later
 
 An error is help: who, what came, what was expected, what to do.
 """
@@ -48,3 +49,7 @@ class MissingDependencyError(RTTError, ImportError):
 
 class VerifierError(RTTError, RuntimeError):
     """A check that could not run. ``verify`` turns it into an undetermined verdict, never into a failed one."""
+
+
+class JudgeFailureError(RTTError, RuntimeError):
+    """Too many of a judge's verdicts failed in one rollout: training stops. The message says from where it goes on."""

@@ -7,18 +7,34 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import langdetect
 import pytest
 
-from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError, VerifierError
+from rtt.errors import (
+    ConfigurationError,
+    DataError,
+    MissingDependencyError,
+    RuleArgumentsError,
+    UnknownRuleError,
+    VerifierError,
+)
 from rtt.rubrics import Code, Criterion, Message, Rubric, Rule, Task
 from rtt.rule_schemas import NoArguments, RuleArguments, describe
 from rtt.verdicts import Outcome, Span, Verdict
-from rtt.verifiers import counterfactual, loose_variants, verify, verify_loose, verify_rule
+from rtt.verifiers import (
+    BatchVerdictSource,
+    Question,
+    counterfactual,
+    loose_variants,
+    verify,
+    verify_batch,
+    verify_loose,
+    verify_rule,
+)
 from rtt.verifiers.rules import register_rule
 from rtt.verifiers.rules.findings import Deadline, Finding, absent, present, whole
 
@@ -65,6 +81,7 @@ def test_without_a_judge_its_criteria_are_undetermined() -> None:
     verdicts = verify(MIXED, "Yes sir")
     assert [v.outcome.value for v in verdicts] == [0, 1, 0, -1]
     assert verdicts[0].reason == "needs a judge, none was given"
+    assert not verdicts[0].failed  # nobody was asked
 
 
 def test_a_judge_is_not_asked_where_rules_decide_everything() -> None:
@@ -89,6 +106,12 @@ class Broken:
         (ConnectionError("no route"), "ConnectionError: no route"),
         (VerifierError("the server is gone"), "the server is gone"),
         ([], r"the judge answered for criteria [], expected ['a', 'c']"),
+        (None, "the judge answered with something else than a list of verdicts"),
+        ("yes", "the judge answered with something else than a list of verdicts"),
+        ([1, -1], "the judge answered with something else than a list of verdicts"),
+        ({"a": 1, "c": -1}, "the judge answered with something else than a list of verdicts"),
+        (iter(()), "the judge answered with something else than a list of verdicts"),
+        (ValueError("x" * 5000), f"ValueError: {'x' * 285}..."),
         (
             [Verdict("c", Outcome.SATISFIED, "judge:x"), Verdict("a", Outcome.SATISFIED, "judge:x")],
             r"the judge answered for criteria ['c', 'a'], expected ['a', 'c']",
@@ -98,7 +121,111 @@ class Broken:
 def test_a_judge_that_fails_decides_nothing(answer: Any, reason: str) -> None:
     verdicts = verify(MIXED, "Yes sir", Broken(answer))
     assert [v.outcome.value for v in verdicts] == [0, 1, 0, -1]
+    assert [v.failed for v in verdicts] == [True, False, True, False]
     assert verdicts[0].reason == verdicts[2].reason == reason
+
+
+NOT_SET_UP = [ConfigurationError("no key"), DataError("no cache"), MissingDependencyError("no openai")]
+
+
+@pytest.mark.parametrize("error", [*NOT_SET_UP, KeyboardInterrupt("stop")])
+def test_a_judge_that_is_set_up_wrongly_or_interrupted_says_so(error: BaseException) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        verify(MIXED, "Yes sir", Broken(error))  # type: ignore[arg-type]
+    with pytest.raises(type(error), match=str(error)):
+        verify_batch([(MIXED, "Yes sir")], Batches(error))
+
+
+class Batches(Yes):
+    """A judge that takes many questions at once, and answers as it is told."""
+
+    def __init__(self, answer: Any = None) -> None:
+        super().__init__()
+        self.answer = answer
+        self.questions: list[Question] = []
+
+    def verify_batch(
+        self, questions: Sequence[Question], *, progress: Callable[[int], None] | None = None
+    ) -> list[list[Verdict]]:
+        self.questions += questions
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if self.answer is not None:
+            return cast(list[list[Verdict]], self.answer)
+        found = []
+        for question in questions:
+            found.append(self.verify(question.task, question.text, question.criteria))
+            if progress is not None:
+                progress(len(question.criteria))
+        return found
+
+
+ANSWERS = [(MIXED, "<<Yes>>, sir"), (task(Criterion(id="b", rule=NO_COMMA)), "No"), (MIXED, ""), (MIXED, "Yes")]
+
+
+def test_a_judge_of_batches_gets_all_that_rules_do_not_decide_in_one_call() -> None:
+    judge, told = Batches(), list[int]()
+    assert isinstance(judge, BatchVerdictSource)
+    verdicts = verify_batch(ANSWERS, judge, progress=told.append)
+    assert verdicts == [verify(of, text, Yes()) for of, text in ANSWERS]
+    criteria = (MIXED.rubric.criteria[0], MIXED.rubric.criteria[2])
+    assert judge.questions == [Question(MIXED, text, criteria) for text in ("<<Yes>>, sir", "", "Yes")]
+    assert told == [2, 2, 2]
+    judge.questions.clear()
+    assert verify_batch(ANSWERS[1:2], judge)[0][0].source == "rule:punctuation:no_comma"
+    assert verify_batch([], judge) == []
+    assert judge.questions == []
+
+
+def test_another_judge_gets_a_call_for_each_response() -> None:
+    judge, told = Yes(), list[int]()
+    assert not isinstance(judge, BatchVerdictSource)
+    verdicts = verify_batch(ANSWERS, judge, progress=told.append)
+    assert [[v.outcome.value for v in row] for row in verdicts] == [[1, -1, 1, 1], [1], [1, -1, 1, -1], [1, 1, 1, -1]]
+    assert (judge.asked, told) == ([["a", "c"]] * 3, [2, 2, 2])
+
+
+def test_a_judge_that_fails_for_one_response_decides_the_others() -> None:
+    class Sometimes(Yes):
+        def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+            if text == "":
+                raise ConnectionError("no route")
+            return super().verify(task, text, criteria)
+
+    told: list[int] = []
+    verdicts = verify_batch(ANSWERS, Sometimes(), progress=told.append)
+    assert [row[0].failed for row in verdicts] == [False, False, True, False]
+    assert told == [2, 2, 2]
+
+
+def right(*ids: str) -> list[Verdict]:
+    return [Verdict(name, Outcome.SATISFIED, "judge:x") for name in ids]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasons"),
+    [
+        (VerifierError("the server is gone"), ["the server is gone"] * 3),
+        ([right("a", "c")], ["the judge answered 1 questions, expected a list of verdicts for each of 3"] * 3),
+        ([], ["the judge answered 0 questions, expected a list of verdicts for each of 3"] * 3),
+        ("yes", ["the judge answered with str, expected a list of verdicts for each of 3"] * 3),
+        (
+            [right("a", "c"), right("c", "a"), None],
+            [
+                "",
+                "the judge answered for criteria ['c', 'a'], expected ['a', 'c']",
+                "the judge answered with something else than a list of verdicts",
+            ],
+        ),
+    ],
+)
+def test_a_judge_of_batches_that_fails_decides_nothing_that_it_did_not_answer(answer: Any, reasons: list[str]) -> None:
+    verdicts = verify_batch(ANSWERS, Batches(answer))
+    asked = [verdicts[k] for k in (0, 2, 3)]
+    assert [(row[0].reason, row[2].reason) for row in asked] == [(reason, reason) for reason in reasons]
+    assert [row[0].failed for row in asked] == [bool(reason) for reason in reasons]
+    assert [row[0].outcome.value for row in asked] == [int(not reason) for reason in reasons]
+    assert verdicts[1][0].outcome is Outcome.SATISFIED  # what the rules say stands
 
 
 def test_code_that_comes_with_data_is_never_run() -> None:
@@ -108,6 +235,7 @@ def test_code_that_comes_with_data_is_never_run() -> None:
     )
     assert verify(plain, "text", Yes())[0].outcome is Outcome.UNDETERMINED
     assert verify(plain, "text")[0].reason == "code that comes with data is never run"
+    assert not verify(plain, "text")[0].failed
     assert verify(with_judge, "text", Yes())[0].source == "judge:yes"
     assert verify(with_judge, "text")[0].outcome is Outcome.UNDETERMINED
 
@@ -119,6 +247,7 @@ def test_a_pattern_that_does_not_compile_is_undetermined() -> None:
     verdict = verify(task(Criterion(id="a", rule=BROKEN)), "text")[0]
     assert verdict.outcome is Outcome.UNDETERMINED
     assert verdict.reason.startswith("'(unclosed' is not a valid regular expression: ")
+    assert verdict.failed
 
 
 def test_what_a_rule_cannot_decide_falls_back_as_the_criterion_says() -> None:
@@ -199,6 +328,7 @@ def test_a_rule_that_raises_is_undetermined_and_one_that_is_interrupted_is_not_c
     verdict = cites("fail", "text")
     assert (verdict.outcome, verdict.reason) == (Outcome.UNDETERMINED, "RuntimeError: no such site")
     assert cites("slow", "text").reason == "the time limit of 0.05 s a rule was reached"
+    assert (verdict.failed, cites("slow", "text").failed, cites("w3.org", "See it.").failed) == (True, True, False)
     with pytest.raises(KeyboardInterrupt):
         cites("stop", "text")
 

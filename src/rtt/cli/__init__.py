@@ -3,6 +3,8 @@
     rtt
     ├── train           rtt.cli.train.train
     ├── verify          rtt.cli.verify.verify
+    ├── judge           rtt.cli.judge.judge, a group of its own
+    ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── relevance       rtt.cli.relevance.relevance
     ├── discriminator   rtt.cli.discriminator.discriminator, a group of its own
     └── demo            rtt.cli.demo.demo
@@ -47,6 +49,8 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
+    "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
+    "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
     "discriminator": Command(
         "rtt.cli.discriminator", "Make, train and measure the model that locates a criterion's words.", extra="train"
@@ -150,6 +154,10 @@ def cli() -> None:
     \b
     Check answers against their rubrics, and see the words that decide:
         rtt verify tasks.jsonl responses.jsonl
+    \b
+    With a model for the criteria that have no rule; how far can it be trusted?
+        rtt verify tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
+        rtt judge check tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
     \b
     Train a model of your own:
         rtt train config.yaml --learning_rate 1e-6

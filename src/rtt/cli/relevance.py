@@ -193,11 +193,11 @@ def relevance(
 
     Exit codes: 0 relevance was shown; 2 a file or an option cannot be used, and the message says why.
     """
-    from rtt.rubrics import read_tasks
+    from rtt.verifiers.judge.drafting import read_accepted
 
     refuse_overwriting(out, tasks, responses)
     check_source(name, model)
-    by_id = {task.id: task for task in read_tasks(tasks)}
+    by_id = {task.id: task for task in read_accepted(tasks)}
     _check_task_ids(task_ids, by_id, tasks)
     stdout, stderr = console(), console(stderr=True)
     if form == "auto":

@@ -163,10 +163,10 @@ def verify(
     Exit codes: 0 verdicts were given, whatever they say; 2 a file cannot be used, and the message says where, or the
     judge gave no usable answer at all.
     """
-    from rtt.rubrics import read_tasks
+    from rtt.verifiers.judge.drafting import read_accepted
 
     refuse_overwriting(out, tasks, responses)
-    by_id = {task.id: task for task in read_tasks(tasks)}
+    by_id = {task.id: task for task in read_accepted(tasks)}
     stdout, stderr = console(), console(stderr=True)
     if form == "auto":
         form = "table" if stdout.is_terminal else "jsonl" if out is None else "summary"
@@ -342,7 +342,7 @@ def _narrowed(task: Task, patterns: Sequence[str]) -> Task | None:
     if not patterns:
         return task
     kept = tuple(
-        criterion for criterion in task.rubric.criteria if any(_matches(criterion, pattern) for pattern in patterns)
+        criterion for criterion in task.rubric.criteria if any(matches(criterion, pattern) for pattern in patterns)
     )
     if not kept:
         return None
@@ -357,7 +357,8 @@ def _loosened(strict: Verdict, outcome: Outcome) -> Verdict:
     return Verdict(strict.criterion_id, outcome, strict.source, reason, scope="response")
 
 
-def _matches(criterion: Criterion, pattern: str) -> bool:
+def matches(criterion: Criterion, pattern: str) -> bool:
+    """Whether the criterion's id or its rule's name matches the pattern."""
     names = [criterion.id] if criterion.rule is None else [criterion.id, criterion.rule.name]
     return any(fnmatch.fnmatchcase(name, pattern.removeprefix("ifeval:")) for name in names)
 

@@ -11,40 +11,51 @@
 ``A = A_res + lambda * A_tok`` (arXiv:2604.02795, section RTT-GRPO). ``A_res`` is TRL's own, so ``token_weight=0`` is
 GRPO by construction. The two methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
 asserts their signatures. TRL prints a loss of about 0 for on-policy GRPO: its gradient is not 0.
+
+A judge, where one is given, is asked once a rollout on each process, beside TRL's other asynchronous rewards. Where it
+fails too often (``judge_max_failed``) all processes stop together, with a checkpoint of the last finished step.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
+import random
+import textwrap
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, TrainerCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt import credit
-from rtt.errors import ConfigurationError, ShapeError
+from rtt.errors import ConfigurationError, JudgeFailureError, ShapeError
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.responses import Response, response_from_tokens, special_tokens
 from rtt.rubrics import Task
 from rtt.verdicts import Outcome, Verdict
-from rtt.verifiers import verify
+from rtt.verifiers import verify_batch
+from rtt.verifiers.judge import JudgeReport
 
 if TYPE_CHECKING:
-    from rtt.verifiers import Judge
+    from rtt.verifiers import VerdictSource
 
 Reward = Literal["csr", "aon", "weighted"]
 ResponseAdvantage = Literal["grpo", "gdpo"]
@@ -163,6 +174,13 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         default=False,
         metadata={"help": "'criterion_group' only: scale relevance to mean 1 over the response, uniform where empty."},
     )
+    judge_max_failed: float = field(
+        default=0.5,
+        metadata={
+            "help": "Stop training when more than this share of a rollout's judged verdicts failed (no answer, or none "
+            "that can be used). A resumable checkpoint of the last finished step is kept or written. 1: never stop."
+        },
+    )
     records_steps: int = field(
         default=0,
         metadata={
@@ -202,6 +220,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             raise ConfigurationError(f"sigma_floor={self.sigma_floor}; expected a finite number of at least 0")
         if self.token_advantage_bound is not None and not self.token_advantage_bound > 0:
             raise ConfigurationError(f"token_advantage_bound={self.token_advantage_bound}; expected above 0, or None")
+        if not 0 <= self.judge_max_failed <= 1:
+            raise ConfigurationError(f"judge_max_failed={self.judge_max_failed}; expected a share in [0, 1]")
         if self.records_steps < 0:
             raise ConfigurationError(f"records_steps={self.records_steps}; expected 0 (none) or every how many steps")
         if self.mass_preserving and self.partition != "criterion_group":
@@ -322,7 +342,8 @@ _task = functools.lru_cache(maxsize=8192)(Task.from_json)  # a prompt comes back
 class RubricReward:
     """A reward function for TRL: one number a response from its rubric.
 
-    With the stock GRPOTrainer it gives the AON and CSR baselines.
+    With the stock GRPOTrainer it gives the AON and CSR baselines. All that a judge must decide in a batch is put to it
+    at once; :meth:`asynchronous` gives the function by which TRL does other things in the meantime.
 
     Args:
         reward: ``"csr"`` the fraction of determined criteria that are satisfied, ``"weighted"`` the same by weight,
@@ -331,6 +352,7 @@ class RubricReward:
 
     Attributes:
         verdicts: those of the most recent call, [B][K].
+        seconds: what rules and judge took in the most recent call, by the clock on the wall.
 
     Raises:
         ConfigurationError: ``reward`` is unknown.
@@ -339,12 +361,13 @@ class RubricReward:
         >>> GRPOTrainer(model, reward_funcs=RubricReward("aon"), train_dataset=task_dataset(read_tasks("tasks.jsonl")))
     """
 
-    def __init__(self, reward: Reward = "csr", judge: Judge | None = None) -> None:
+    def __init__(self, reward: Reward = "csr", judge: VerdictSource | None = None) -> None:
         if reward not in REWARDS:
             raise ConfigurationError(f"reward={reward!r}; expected one of {list(REWARDS)}")
         self.reward = reward
         self.judge = judge
         self.verdicts: list[list[Verdict]] = []
+        self.seconds = 0.0
         self.__name__ = f"rubric_{reward}"  # what TRL calls it in its metrics
 
     def __call__(self, prompts: Any, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
@@ -354,11 +377,16 @@ class RubricReward:
             prompts: not read.
             completions: [B], messages or plain text.
             task: [B], each response's task as JSON: the ``task`` column of :func:`task_dataset`.
+
+        Raises:
+            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up. Whatever
+                else it raises gives undetermined verdicts.
         """
         tasks = [_task(line) for line in task]
-        self.verdicts = [
-            verify(one, _text(completion), self.judge) for one, completion in zip(tasks, completions, strict=True)
-        ]
+        answers = [(one, _text(completion)) for one, completion in zip(tasks, completions, strict=True)]
+        started = time.perf_counter()
+        self.verdicts = verify_batch(answers, self.judge)
+        self.seconds = time.perf_counter() - started
         rows = [
             credit.CreditRow(
                 verdicts=[int(verdict.outcome) for verdict in verdicts],
@@ -370,6 +398,33 @@ class RubricReward:
         ]
         rewards: list[float] = REWARDS[self.reward](credit.collate(rows)).tolist()
         return [None if math.isnan(reward) else reward for reward in rewards]
+
+    def asynchronous(self) -> Callable[..., Awaitable[list[float | None]]]:
+        """This reward as a coroutine function of the same name, which TRL awaits together with others of its kind.
+
+        The work is done in a thread of its own, so a judge that takes long holds up neither TRL's event loop nor,
+        since the thread is a daemon, the end of the interpreter after an interrupt.
+
+        Example:
+            >>> GRPOTrainer(model, reward_funcs=RubricReward(judge=judge).asynchronous(), ...)
+        """
+
+        async def reward(**batch: Any) -> list[float | None]:
+            done: Future[list[float | None]] = Future()
+
+            def work() -> None:
+                done.set_running_or_notify_cancel()
+                try:
+                    done.set_result(self(**batch))
+                except BaseException as error:  # noqa: BLE001  # whoever awaits gets it, whatever it is
+                    done.set_exception(error)
+
+            # not asyncio.to_thread: the interpreter waits for that one's threads, and so for the judge, before it ends
+            threading.Thread(target=work, name=self.__name__, daemon=True).start()
+            return await asyncio.wrap_future(done)
+
+        reward.__name__ = self.__name__
+        return reward
 
 
 def _text(completion: Any) -> str:
@@ -420,11 +475,11 @@ class _TellsTheEpoch(TrainerCallback):  # type: ignore[misc]  # transformers has
             self.trainer._order.set_epoch(int((state.epoch or 0) + 1e-6))
 
 
-class _TimesRelevance(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
-    """Logs what the relevance source costs: its seconds in a step, and their share of the step's wall clock.
+class _Times(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Logs what relevance source and judge cost: seconds in a step, and relevance's share of the step's wall clock.
 
     A step lasts from its first micro batch to the optimiser's update, sampling and scoring included; one that only
-    reuses a rollout has 0 seconds. What evaluation asks of the source is not counted.
+    reuses a rollout has 0 seconds. What evaluation asks of them is not counted.
     """
 
     def __init__(self, trainer: RTTTrainer) -> None:
@@ -434,16 +489,88 @@ class _TimesRelevance(TrainerCallback):  # type: ignore[misc]  # transformers ha
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """The clock starts."""
         self.started = time.perf_counter()
-        self.trainer._relevance_seconds = 0.0
+        self.trainer._relevance_seconds = self.trainer._judge_seconds = 0.0
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """The step's numbers join its other metrics, which are logged after this."""
+        metrics = self.trainer._metrics["train"]
+        if self.trainer._judge is not None:
+            metrics["rtt/judge_seconds"].append(self.trainer._judge_seconds)
         if self.trainer.args.token_weight == 0:
             return
         seconds = self.trainer._relevance_seconds
-        metrics = self.trainer._metrics["train"]
         metrics["rtt/relevance_seconds"].append(seconds)
         metrics["rtt/relevance_share"].append(seconds / max(time.perf_counter() - self.started, 1e-9))
+
+
+class _LastStep(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Remembers what a checkpoint of the last finished step needs, until the next one is finished.
+
+    Sampling draws from the random generators before the judge is asked, so a checkpoint written after that must hold
+    their states from before. "Before" is where the Trainer puts a resumed run: at the beginning of an epoch its data
+    loader has not drawn its seed yet; amid an epoch the step's data have been read.
+    """
+
+    def __init__(self, trainer: RTTTrainer) -> None:
+        self.trainer = trainer
+        self.amid_epoch = False
+        self.checkpoint: tuple[int, Path] | None = None  # of which step, where
+        self.note()
+
+    def note(self) -> None:
+        """Take down the states as they are now."""
+        state = self.trainer.state
+        self.generators = _generators()
+        self.counters = (state.num_input_tokens_seen, self.trainer.current_flos)
+
+    def recall(self) -> None:
+        """Set the states as they were noted."""
+        _set_generators(self.generators)
+        self.trainer.state.num_input_tokens_seen, self.trainer.current_flos = self.counters
+
+    def resumed_from(self, checkpoint: Path) -> None:
+        """The Trainer has just set the generators as a checkpoint says."""
+        self.checkpoint = (self.trainer.state.global_step, checkpoint)
+        self.note()
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """What an earlier run of the same trainer left is not this one's."""
+        self.checkpoint = None
+
+    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
+        """The data loader has not drawn yet."""
+        self.amid_epoch = False
+        self.note()
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """The step's data have been read; of an epoch's first step, the beginning of the epoch is what counts."""
+        if self.amid_epoch:
+            self.note()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """From here on, steps begin amid the epoch."""
+        self.amid_epoch = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The Trainer has just written a checkpoint; one of the model alone is none to go on from."""
+        if not args.save_only_model:
+            self.checkpoint = (state.global_step, self.trainer._checkpoint_folder())
+
+
+def _generators() -> tuple[Any, ...]:
+    """The states of all random generators that a checkpoint holds."""
+    device = torch.get_device_module()
+    states = device.get_rng_state_all() if hasattr(device, "get_rng_state_all") else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), states  # transformers' own
+
+
+def _set_generators(generators: tuple[Any, ...]) -> None:
+    of_python, of_numpy, of_torch, of_devices = generators
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)
+    torch.set_rng_state(of_torch)
+    if of_devices is not None:
+        torch.get_device_module().set_rng_state_all(of_devices)
 
 
 @dataclass(frozen=True)
@@ -454,6 +581,7 @@ class _Rollout:
     responses: list[Response]
     verdicts: list[list[Verdict]]
     rewards: list[float | None]
+    report: JudgeReport | None
 
 
 _TITLE = "Rubrics to Tokens: Bridging Response-level Rubrics and Token-level Rewards in Instruction Following Tasks"
@@ -476,7 +604,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         relevance: any :class:`~rtt.relevance.RelevanceSource`; overrides ``args.relevance``. It is called once a
             rollout on each process with that process's responses; it must not draw from torch's global generator. What
             it costs is logged as ``rtt/relevance_seconds`` and ``rtt/relevance_share``, of a step on this process.
-        judge: decides the criteria that have no rule.
+        judge: decides the criteria that have no rule, of this process's responses. It is asked once a rollout, in a
+            thread of its own. What it raises gives undetermined verdicts; when too many of them failed
+            (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()`` is called if it
+            has one.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
 
     Raises:
@@ -499,7 +630,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         eval_dataset: Any = None,
         *,
         relevance: RelevanceSource | None = None,
-        judge: Judge | None = None,
+        judge: VerdictSource | None = None,
         **kwargs: Any,
     ) -> None:
         args = RTTConfig("rtt-grpo") if args is None else args
@@ -515,14 +646,15 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if more and args.response_advantage == "gdpo":
             raise ConfigurationError("response_advantage='gdpo' normalises the rubric alone; drop reward_funcs")
         self._rubric_reward = RubricReward(args.reward, judge)
-        self._relevance_seconds = 0.0
+        self._judge = judge
+        self._relevance_seconds = self._judge_seconds = 0.0
         self._rollout: _Rollout | None = None
         self._order: _ResumableOrder | None = None
         self._recorded_step = 0
         self._recorded: list[Record] = []
         super().__init__(
             model=model,
-            reward_funcs=[self._rubric_reward, *more],
+            reward_funcs=[self._rubric_reward if judge is None else self._rubric_reward.asynchronous(), *more],
             args=args,
             train_dataset=_dataset("train_dataset", train_dataset),
             eval_dataset=(
@@ -533,7 +665,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             **kwargs,
         )
         self.add_callback(_TellsTheEpoch(self))
-        self.add_callback(_TimesRelevance(self))
+        self.add_callback(_Times(self))
+        self._last_step: _LastStep | None = None
+        if judge is not None and args.judge_max_failed < 1:
+            self._last_step = _LastStep(self)
+            self.add_callback(self._last_step)
         self._relevance = relevance
         if relevance is None and args.token_weight > 0:
             with torch.random.fork_rng(devices=[]):  # loading a model may draw; what the policy samples must not change
@@ -571,6 +707,26 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         plugin = getattr(self.accelerator.state, "deepspeed_plugin", None)
         return None if plugin is None else plugin.zero_stage
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train, as GRPOTrainer does.
+
+        Raises:
+            JudgeFailureError: on all processes, when more than ``judge_max_failed`` of a rollout's judged verdicts
+                failed; a checkpoint of the last finished step has then been written.
+        """
+        try:
+            return super().train(*args, **kwargs)
+        except BaseException:  # an interrupt, above all: what the judge's thread still asks is of no use any more
+            close = getattr(self._judge, "close", None)
+            if close is not None:
+                close()
+            raise
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(checkpoint)
+        if checkpoint is not None and self._last_step is not None:
+            self._last_step.resumed_from(Path(checkpoint))
+
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()  # the columns that remove_unused_columns leaves
         columns = self._signature_columns or []
@@ -590,7 +746,9 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             response_from_tokens(task.id, ids, self._tokenizer, answer=_text(completion))
             for task, ids, completion in zip(tasks, completion_ids_list, completions, strict=True)
         ]
+        before = _report(self._judge)
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self._judge_seconds += self._rubric_reward.seconds
         first = self.accelerator.process_index * len(inputs)
         own = rewards[first : first + len(inputs), 0].tolist()
         self._rollout = _Rollout(
@@ -598,8 +756,54 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             responses=responses,
             verdicts=self._rubric_reward.verdicts,
             rewards=[None if math.isnan(reward) else reward for reward in own],
+            report=None if (after := _report(self._judge)) is None or before is None else after - before,
         )
+        if self._last_step is not None and self.model.training:
+            self._stop_if_the_judge_failed(self._rollout.verdicts, self._last_step)
         return rewards
+
+    def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]], last_step: _LastStep) -> None:
+        """Stop all processes alike; they have all been judged, and none waits for another in what follows."""
+        judged = [verdict for row in verdicts for verdict in row if _is_judged(verdict)]
+        reasons = Counter(textwrap.shorten(verdict.reason, 120) for verdict in judged if verdict.failed)
+        gathered: list[tuple[int, Counter[str]]] = gather_object([(len(judged), reasons)])
+        total = sum(count for count, _ in gathered)
+        reasons = sum((part for _, part in gathered), Counter())
+        failed = reasons.total()
+        bound = self.args.judge_max_failed
+        if not total or failed / total <= bound:
+            return
+        finished = self.state.global_step
+        told = [f"{count} x {reason or 'no reason given'}" for reason, count in reasons.most_common(3)]
+        if len(reasons) > len(told):
+            told.append(f"{len(reasons) - len(told)} further reasons")
+        if finished == 0:
+            resume = "no step was finished yet, so there is nothing to resume: start again"
+        else:
+            folder = self._checkpoint_of(finished, last_step)
+            resume = f"go on from step {finished} with resume_from_checkpoint={str(folder)!r}"
+        raise JudgeFailureError(
+            f"the judge failed on {failed} of {total} verdicts ({failed / total:.0%}) in the rollout for step "
+            f"{finished + 1}, more than judge_max_failed={bound:g} allows; training stopped: {'; '.join(told)}. See to "
+            f"the judge, then {resume}"
+        )
+
+    def _checkpoint_of(self, finished: int, last_step: _LastStep) -> Path:
+        """A checkpoint from which the run goes on as if it had not been stopped; written unless there is one."""
+        if last_step.checkpoint is not None and last_step.checkpoint[0] == finished:
+            return last_step.checkpoint[1]
+        last_step.recall()
+        save_only_model, self.args.save_only_model = self.args.save_only_model, False
+        try:
+            self._save_checkpoint(self.model, trial=None)
+        finally:
+            self.args.save_only_model = save_only_model
+        self.callback_handler.on_save(self.args, self.state, self.control)
+        return self._checkpoint_folder()
+
+    def _checkpoint_folder(self) -> Path:
+        """Where the Trainer writes the checkpoint of the step that was finished last."""
+        return Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
 
     # --------------------------------------------------------------------------- override 2: advantages, token by token
 
@@ -731,6 +935,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
         for task, verdicts in zip(rollout.tasks, rollout.verdicts, strict=True):
             add("undetermined", sum(not verdict.determined for verdict in verdicts), len(verdicts))
+            judged = [] if self._judge is None else [verdict for verdict in verdicts if _is_judged(verdict)]
+            if judged:
+                undetermined = [verdict for verdict in judged if not verdict.determined]
+                add("judge_failed", sum(verdict.failed for verdict in undetermined), len(judged))
+                add("judge_cannot_tell", sum(not verdict.failed for verdict in undetermined), len(judged))
             earned = []
             for criterion, verdict in zip(task.rubric.criteria, verdicts, strict=True):
                 if not verdict.determined:
@@ -763,15 +972,28 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 strict=True,
             )
         ]
-        gathered = gather_object([(dict(sums), maximum, groups)])
-        for name in sorted({name for part, _, _ in gathered for name in part}):
-            total = sum(part[name][0] for part, _, _ in gathered if name in part)
-            count = sum(part[name][1] for part, _, _ in gathered if name in part)
+        spent: dict[str, float | None] = {}
+        if (report := rollout.report) is not None and "judge_failed" in sums:
+            add("judge_cached", report.cached, report.criteria)
+            spent = {
+                "judge_calls": report.calls,
+                "judge_prompt_tokens": report.prompt_tokens,
+                "judge_completion_tokens": report.completion_tokens,
+                "judge_cost": report.cost,
+            }
+        gathered = gather_object([(dict(sums), maximum, groups, spent)])
+        for name in sorted({name for part, _, _, _ in gathered for name in part}):
+            total = sum(part[name][0] for part, _, _, _ in gathered if name in part)
+            count = sum(part[name][1] for part, _, _, _ in gathered if name in part)
             self._metrics[mode][f"rtt/{name}"].append(total / count if count else math.nan)
-        self._metrics[mode]["rtt/token_advantage_max"].append(max(largest for _, largest, _ in gathered))
+        for name in sorted({name for _, _, _, part in gathered for name in part}):
+            amounts = [part[name] for _, _, _, part in gathered if name in part]
+            if None not in amounts:  # without prices the cost is not known
+                self._metrics[mode][f"rtt/{name}"].append(sum(amounts))
+        self._metrics[mode]["rtt/token_advantage_max"].append(max(largest for _, largest, _, _ in gathered))
         response_signal: Counter[int] = Counter()
         token_signal: Counter[int] = Counter()
-        for _, _, rows_of_process in gathered:
+        for _, _, rows_of_process, _ in gathered:
             for group, by_response, by_token in rows_of_process:
                 response_signal[group] += by_response
                 token_signal[group] += by_token
@@ -818,6 +1040,17 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         groups = 1 + max((record.group for record in self._recorded), default=-1)
         self._recorded += [replace(record, group=groups + record.group) for record in gathered]
         write_records(records_path(Path(args.output_dir) / "records", step), self._recorded)
+
+
+def _is_judged(verdict: Verdict) -> bool:
+    """Whether a judge gave the verdict, or failed to."""
+    return verdict.source == "judge" or verdict.source.startswith("judge:")
+
+
+def _report(judge: VerdictSource | None) -> JudgeReport | None:
+    """What a judge has done so far; None where it does not say."""
+    report = getattr(judge, "report", None)
+    return report if isinstance(report, JudgeReport) else None
 
 
 def _dataset(name: str, dataset: Any) -> Any:

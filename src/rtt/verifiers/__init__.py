@@ -252,8 +252,9 @@ def _judged(
             raise
         except Exception as error:  # noqa: BLE001
             return [_failed(question, _in_words(error)) for question in questions]
-        if len(answers) != len(questions):
-            reason = f"the judge answered {len(answers)} questions, expected {len(questions)}"
+        if not _is_list(answers) or len(answers) != len(questions):
+            came = f"{len(answers)} questions" if _is_list(answers) else f"with {type(answers).__name__}"
+            reason = f"the judge answered {came}, expected a list of verdicts for each of {len(questions)}"
             return [_failed(question, reason) for question in questions]
         return [_matched(question, verdicts) for question, verdicts in zip(questions, answers, strict=True)]
     found = []
@@ -274,10 +275,16 @@ def _judged(
 def _matched(question: Question, verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
     """The verdicts by criterion, if they are those that were asked for."""
     expected = [criterion.id for criterion in question.criteria]
+    if not _is_list(verdicts) or not all(isinstance(verdict, Verdict) for verdict in verdicts):
+        return _failed(question, "the judge answered with something else than a list of verdicts")
     came = [verdict.criterion_id for verdict in verdicts]
     if came != expected:
         return _failed(question, f"the judge answered for criteria {came}, expected {expected}")
     return dict(zip(expected, verdicts, strict=True))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _failed(question: Question, reason: str) -> dict[str, Verdict]:

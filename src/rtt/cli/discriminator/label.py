@@ -111,10 +111,10 @@ def label(
     """
     from rtt.cli.verify import read_responses
     from rtt.relevance.discriminator.examples import dataset_card, iter_examples
-    from rtt.rubrics import read_tasks
+    from rtt.verifiers.judge.drafting import read_accepted
 
     refuse_overwriting(out, tasks, responses)
-    by_id = {task.id: task for task in read_tasks(tasks)}
+    by_id = {task.id: task for task in read_accepted(tasks)}
     stdout, stderr = console(), console(stderr=True)
     options = Options(reword, counterfactuals, occlude)
     asks = None if judge is None else judge.build()

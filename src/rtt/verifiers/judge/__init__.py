@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,11 +36,12 @@ from pydantic import ValidationError
 
 from rtt.endpoints import Connection, Endpoint, NoAnswer
 from rtt.errors import ConfigurationError, VerifierError
+from rtt.json_lines import LineError, decode_text
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import Question
 from rtt.verifiers.judge.cache import AnswerCache, OpenCache
 from rtt.verifiers.judge.prompts import Exhibit, Template, exhibit
-from rtt.verifiers.judge.replies import SCHEMA, Entry, Finding, locate, read_reply
+from rtt.verifiers.judge.replies import Entry, Finding, locate, read_reply, schema
 
 if TYPE_CHECKING:
     from rtt.rubrics import Criterion, Task
@@ -55,7 +56,7 @@ CLAIM_SECONDS = 30.0
 class JudgeReport:
     """What a judge has done. Counts are of criteria, each in one response, unless they say otherwise.
 
-    ``later - earlier`` is what was done between two reports of the same judge.
+    ``later - earlier`` is what was done between two reports of the same judge; ``one + other`` is what two judges did.
 
     Attributes:
         calls: HTTP requests sent, retries included.
@@ -94,22 +95,23 @@ class JudgeReport:
         """How many criteria were decided or given up: asked, cached and shared."""
         return self.asked + self.cached + self.shared
 
+    def __add__(self, other: JudgeReport) -> JudgeReport:
+        return self._combined(other, 1)
+
     def __sub__(self, earlier: JudgeReport) -> JudgeReport:
+        return self._combined(earlier, -1)
+
+    def _combined(self, other: JudgeReport, sign: int) -> JudgeReport:
+        counts = {
+            part.name: getattr(self, part.name) + sign * getattr(other, part.name)
+            for part in fields(self)
+            if part.name not in ("failures", "prices")
+        }
         failures = Counter(self.failures)
-        failures.subtract(earlier.failures)
-        return JudgeReport(
-            calls=self.calls - earlier.calls,
-            asked=self.asked - earlier.asked,
-            cached=self.cached - earlier.cached,
-            shared=self.shared - earlier.shared,
-            failed=self.failed - earlier.failed,
-            cannot_tell=self.cannot_tell - earlier.cannot_tell,
-            dropped_quotes=self.dropped_quotes - earlier.dropped_quotes,
-            prompt_tokens=self.prompt_tokens - earlier.prompt_tokens,
-            completion_tokens=self.completion_tokens - earlier.completion_tokens,
-            failures=MappingProxyType({kind: count for kind, count in failures.items() if count}),
-            prices=self.prices,
-        )
+        for kind, count in other.failures.items():
+            failures[kind] += sign * count
+        kept = {kind: count for kind, count in failures.items() if count}
+        return JudgeReport(**counts, failures=MappingProxyType(kept), prices=self.prices or other.prices)
 
 
 class Judge:
@@ -262,7 +264,7 @@ class Judge:
             VerifierError: the judge was closed meanwhile.
         """
         verdicts: list[list[Verdict | None]] = [[None] * len(question.criteria) for question in questions]
-        wanted = self._wanted(questions, sample, verdicts)
+        wanted = list(self._wanted(questions, sample, verdicts))
         if progress is not None and (done := sum(verdict is not None for row in verdicts for verdict in row)):
             progress(done)
 
@@ -275,8 +277,9 @@ class Judge:
 
         with self._cache.opened() as cache:
             left = []
+            answers = cache.get_all(item.key for item in wanted)
             for item in wanted:
-                found = _kept(cache, item)
+                found = _understood(answers.get(item.key), item)
                 if found is None:
                     left.append(item)
                 else:
@@ -292,6 +295,7 @@ class Judge:
     ) -> Iterable[_Item]:
         """The distinct items of the questions; those of blank responses get their verdicts at once."""
         items: dict[str, _Item] = {}
+        settings = self._settings(sample)
         for place, question in enumerate(questions):
             if not question.text.strip():
                 blank = Finding(Outcome.VIOLATED, scope="response", reason="the response is empty")
@@ -301,7 +305,9 @@ class Judge:
             for k, criterion in enumerate(question.criteria):
                 if criterion.scope not in hashes:
                     shown = self._template.shown(exhibit(question.task, question.text, criterion.scope))
-                    hashes[criterion.scope] = shown, self._hash(shown, sample)
+                    begun = settings.copy()
+                    begun.update(json.dumps([shown.conversation, shown.reference, shown.response]).encode())
+                    hashes[criterion.scope] = shown, begun
                 shown, begun = hashes[criterion.scope]
                 key = begun.copy()
                 key.update(json.dumps(criterion.text).encode())
@@ -309,12 +315,11 @@ class Judge:
                 items.setdefault(name, _Item(name, shown, criterion.text, [])).places.append((place, k))
         return items.values()
 
-    def _hash(self, shown: Exhibit, sample: int) -> Any:
-        """The beginning of a key: all that an answer depends on but the criterion."""
+    def _settings(self, sample: int) -> Any:
+        """The beginning of a key: all that an answer depends on but the exhibit and the criterion."""
         endpoint = self._endpoint
         settings = [endpoint.model, endpoint.temperature, sorted(endpoint.request.items()), self._criteria_per_call]
-        values = [settings, self._template.text, sample, shown.conversation, shown.reference, shown.response]
-        return hashlib.sha256(json.dumps(values).encode())
+        return hashlib.sha256(json.dumps([settings, self._template.text, sample]).encode())
 
     def _calls(self, items: Iterable[_Item]) -> list[list[_Item]]:
         """The items, together as they are asked."""
@@ -342,6 +347,7 @@ class Judge:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(2 * self._concurrency, len(calls))):  # those that only wait are not in the way
                     workers.create_task(work())
+                    await asyncio.sleep(0)  # one after the other: the first request is out before the last is built
         except BaseExceptionGroup as failures:  # the cache or the caller's progress; the first one says it
             raise failures.exceptions[0] from None
         finally:
@@ -382,7 +388,13 @@ class Judge:
             mine = [item for item in left if not self._shared or cache.claim(item.key, CLAIM_SECONDS)]
             if mine:
                 async with self._claimed(cache, mine):
-                    for item, result in await self._ask_model(session, mine, cache):
+                    missing = []
+                    for item in mine:  # somebody else may have got the answer since this call looked for it
+                        if (found := _kept(cache, item)) is not None:
+                            settle(item, found, "cached")
+                        else:
+                            missing.append(item)
+                    for item, result in await self._ask_model(session, missing, cache) if missing else ():
                         settle(item, result, "asked")
             left = [item for item in left if item not in mine]
             for item in left.copy():  # asked by other processes
@@ -411,7 +423,7 @@ class Judge:
             yield
         finally:
             renewing.cancel()
-            await asyncio.wait([renewing])
+            await asyncio.gather(renewing, return_exceptions=True)
             for item in items:
                 cache.release(item.key)
 
@@ -426,15 +438,17 @@ class Judge:
             prompt = self._template.render(shown, [item.criterion for item in left], problem=problem)
             try:
                 async with session.turns:
-                    reply = await session.connection.ask(prompt, "verdicts", SCHEMA)
+                    reply = await session.connection.ask(prompt, "verdicts", schema(len(left)))
                 entries = read_reply(reply, len(left))
             except NoAnswer as failure:
                 results |= dict.fromkeys((item.key for item in left), failure)
             else:
+                usable = {}
                 for item, entry in zip(left, entries, strict=True):
                     results[item.key] = found = _located(entry, shown.response)
                     if isinstance(entry, Entry) and isinstance(found, Finding):
-                        cache.put(item.key, entry.model_dump_json())
+                        usable[item.key] = json.dumps(entry.model_dump())  # ASCII, whatever the model wrote
+                cache.put_all(usable)
             left = [item for item in left if isinstance(results[item.key], NoAnswer)]
             kinds = {result.kind for result in results.values() if isinstance(result, NoAnswer)}
             if not kinds & _MENDABLE.keys():
@@ -499,12 +513,20 @@ _MENDABLE = {
 
 def _kept(cache: OpenCache, item: _Item) -> Finding | None:
     """What the cache answers; None: nothing, or something damaged that is asked for again."""
-    text = cache.get(item.key)
-    if text is None:
+    return _understood(cache.get(item.key), item)
+
+
+def _understood(answer: str | None, item: _Item) -> Finding | None:
+    """What an answer of the cache means."""
+    if answer is None:
         return None
     try:
-        return locate(Entry.model_validate_json(text), item.exhibit.response)
-    except (ValidationError, NoAnswer):
+        try:
+            entry = Entry.model_validate_json(answer)
+        except ValidationError:  # pydantic reads no half surrogate pairs, which a model may have written in a quote
+            entry = Entry.model_validate(decode_text(answer))
+        return locate(entry, item.exhibit.response)
+    except (LineError, ValidationError, NoAnswer):
         return None
 
 
@@ -543,16 +565,8 @@ class _Line:
         self._running: set[Future[None]] = set()
 
     def enter(self) -> None:
-        """Start the loop, unless it runs."""
-        from anyio.from_thread import start_blocking_portal  # comes with openai
-
+        """Keep the loop until :meth:`leave`, from when something is asked: what the cache answers needs no key."""
         with self._lock:
-            if not self._users:
-                with ExitStack() as stack:
-                    self._portal = stack.enter_context(start_blocking_portal(name="rtt-judge"))
-                    connected = self._portal.wrap_async_context_manager(self._endpoint.connected())
-                    self._session = _Session(stack.enter_context(connected), asyncio.Semaphore(self._concurrency))
-                    self._stack = stack.pop_all()
             self._users += 1
 
     def leave(self) -> None:
@@ -560,13 +574,28 @@ class _Line:
         with self._lock:
             self._users -= 1
             if not self._users:
-                self._stack.close()
                 self._portal = self._session = None
+                self._stack.close()
+
+    def _started(self) -> tuple[Any, _Session]:
+        """The loop's portal and its session."""
+        from anyio.from_thread import start_blocking_portal  # comes with openai
+
+        with self._lock:
+            if self._session is None:
+                with ExitStack() as stack:
+                    portal = stack.enter_context(start_blocking_portal(name="rtt-judge"))
+                    connected = portal.wrap_async_context_manager(self._endpoint.connected())
+                    session = _Session(stack.enter_context(connected), asyncio.Semaphore(self._concurrency))
+                    self._stack = stack.pop_all()
+                    self._portal, self._session = portal, session
+            return self._portal, self._session
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Run ``work(session, *arguments)`` in the loop to its end, or to this thread's interruption."""
         with self._entered():
-            future: Future[None] = self._portal.start_task_soon(work, self._session, *arguments)
+            portal, session = self._started()
+            future: Future[None] = portal.start_task_soon(work, session, *arguments)
             self._running.add(future)
             try:
                 future.result()

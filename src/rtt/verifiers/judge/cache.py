@@ -3,13 +3,14 @@
     folder/cache.db     SQLite, by diskcache:  key -> the model's entry as JSON text
                                                key + claim -> a process that is asking just now
 
-Values are text and nothing else. An entry that is marked as a pickle is damage, and is asked for again.
+Values are text in the database and nothing else. An entry that is marked as a pickle, or as a file, is damage, and is
+asked for again; no other file is read or removed, whatever the folder's database says.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,26 @@ class OpenCache:
             found = self._store.get(key)
         return found if isinstance(found, str) else None
 
+    def get_all(self, keys: Iterable[str]) -> dict[str, str]:
+        """The answers that are there, by key."""
+        if self._store is None:
+            return {}
+        with _explained(self._folder):
+            found = {key: self._store.get(key) for key in keys}
+        return {key: answer for key, answer in found.items() if isinstance(answer, str)}
+
     def put(self, key: str, answer: str) -> None:
         """Keep an answer."""
         if self._store is not None:
             with _explained(self._folder):
                 self._store.set(key, answer, retry=True)
+
+    def put_all(self, answers: Mapping[str, str]) -> None:
+        """Keep answers, all of them or none, which takes about as long as one."""
+        if self._store is not None and answers:
+            with _explained(self._folder), self._store.transact(retry=True):
+                for key, answer in answers.items():
+                    self._store.set(key, answer, retry=True)
 
     def claim(self, key: str, seconds: float) -> bool:
         """Whether this caller is to ask: nobody else has said so within the time that they gave."""
@@ -120,12 +136,12 @@ def _explained(folder: Path | None) -> Iterator[None]:
 def _open_store(folder: Path) -> Any:
     try:
         from diskcache import Cache, Disk
-        from diskcache.core import MODE_PICKLE, UNKNOWN
+        from diskcache.core import MODE_RAW, UNKNOWN
     except ImportError as error:
         raise missing_extra(error, "a judge's cache") from error
 
     class TextOnly(Disk):  # type: ignore[misc, unused-ignore]
-        """Text, also where the folder comes from elsewhere: nothing is ever unpickled."""
+        """Text, also where the folder comes from elsewhere: nothing is unpickled, no file read or removed."""
 
         def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> Any:
             if not isinstance(value, str):
@@ -133,6 +149,10 @@ def _open_store(folder: Path) -> Any:
             return super().store(value, read, key)
 
         def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
-            return None if mode == MODE_PICKLE else super().fetch(mode, filename, value, read)
+            return value if mode == MODE_RAW else None
 
-    return Cache(str(folder), disk=TextOnly, eviction_policy="none", statistics=0)
+        def remove(self, file_path: str) -> None:
+            pass  # there are no files
+
+    # no answer is as long as disk_min_file_size: each one is in the database
+    return Cache(str(folder), disk=TextOnly, eviction_policy="none", statistics=0, disk_min_file_size=1 << 40)

@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from rtt.endpoints import NoAnswer, clean, first_problem, json_object
+from rtt.endpoints import NoAnswer, clean, excerpt, first_problem, json_object
 from rtt.quotes import Spans, locate_quote, merged, subtracted
 from rtt.verdicts import Outcome, Scope, Span
 
@@ -90,28 +90,31 @@ _QUOTES_SCHEMA = {
     },
 }
 
-# For the endpoint's constrained decoding: the reason and the quotes first, so that the verdict follows from them.
-_ENTRY_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "criterion": {"type": "integer"},
-        "reason": {"type": "string"},
-        "supporting_quotes": _QUOTES_SCHEMA,
-        "violating_quotes": _QUOTES_SCHEMA,
-        "whole_response": {"type": "boolean"},
-        "satisfied": {"type": "string", "enum": ["yes", "no", "cannot tell"]},
-    },
-    "required": ["criterion", "reason", "supporting_quotes", "violating_quotes", "whole_response", "satisfied"],
-    "additionalProperties": False,
-}
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"verdicts": {"type": "array", "items": _ENTRY_SCHEMA}},
-    "required": ["verdicts"],
-    "additionalProperties": False,
-}
-"""The reply as JSON Schema, for endpoints that can hold a model to it."""
+def schema(count: int) -> dict[str, Any]:
+    """The reply about so many criteria as JSON Schema, for endpoints that can hold a model to it.
+
+    The reason and the quotes come first, so that the verdict follows from them.
+    """
+    entry = {
+        "type": "object",
+        "properties": {
+            "criterion": {"type": "integer", "enum": list(range(1, count + 1))},
+            "reason": {"type": "string"},
+            "supporting_quotes": _QUOTES_SCHEMA,
+            "violating_quotes": _QUOTES_SCHEMA,
+            "whole_response": {"type": "boolean"},
+            "satisfied": {"type": "string", "enum": ["yes", "no", "cannot tell"]},
+        },
+        "required": ["criterion", "reason", "supporting_quotes", "violating_quotes", "whole_response", "satisfied"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"verdicts": {"type": "array", "items": entry, "minItems": count, "maxItems": count}},
+        "required": ["verdicts"],
+        "additionalProperties": False,
+    }
 
 
 def read_reply(text: str, count: int) -> list[Entry | NoAnswer]:
@@ -136,7 +139,7 @@ def read_reply(text: str, count: int) -> list[Entry | NoAnswer]:
         if type(number) is int:
             by_number[number] = {name: part for name, part in item.items() if name != "criterion"}
     if None in named or len(named) != count or set(by_number) != set(range(1, count + 1)):
-        shown = ", ".join(str(number) for number in named[:20]) or "none"
+        shown = excerpt(", ".join(str(number) for number in named[:20])) or "none"
         raise NoAnswer(
             "malformed", f"the reply judges the criteria {shown}; expected each from 1 to {count} once, by its number"
         )
