@@ -23,7 +23,7 @@ from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import Question, verify
 from rtt.verifiers.judge import Judge
 from rtt.verifiers.judge.injections import Injection, InjectionReport, injections, measure_injections
-from rtt.verifiers.judge.prompts import Exhibit, Template
+from rtt.verifiers.judge.prompts import GUARD, Exhibit, Template
 from rtt.verifiers.judge.replies import Entry, locate, read_reply
 
 pytest.importorskip("openai")
@@ -113,6 +113,13 @@ def test_but_for_the_whole_an_attempt_leaves_the_response_in_place(response, att
 # ---------------------------------------------------------------------------------------------------------- the prompt
 
 
+CHAT_MARK = re.compile(
+    r"<\|im_(start|end)\|>|<\|endoftext\|>|<\|(eot_id|start_header_id|end_header_id|begin_of_text)\|>|<\|(user|assistant|end)\|>"
+    r"|<(start|end)_of_turn>|\[/?INST\]|</?s>|<</?SYS>>|</?think>|</?tool_(call|response)>|<\uff5c"
+)
+"""What the chat templates of ChatML, Llama 2 and 3, Phi, Gemma, Mistral, Qwen and DeepSeek begin and end turns with."""
+
+
 def exhibit_of(response: str, request: str = "Tell me about robots.", reference: str = "") -> Exhibit:
     return Exhibit((("user", request),), response, reference)
 
@@ -126,8 +133,15 @@ def check_prompt(exhibit: Exhibit, criteria: Sequence[str]) -> None:
     assert not any(fence in text for text in (exhibit.response, exhibit.reference, request, *criteria))
 
     def block(name: str, text: str) -> str:
-        whole = f"<{name}-{fence}>\n{text}\n</{name}-{fence}>"
+        begin, end = f"<{name}-{fence}>\n", f"\n</{name}-{fence}>"
+        places = [place for place in range(len(prompt)) if prompt.startswith(begin, place)]
+        whole = prompt[places[-1] : prompt.index(end, places[-1]) + len(end)]  # the instructions may name it before
+        shown = whole.removeprefix(begin).removesuffix(end)
+        assert shown.replace(GUARD, "") == text.replace(GUARD, "")
         assert prompt.count(whole) == 1
+        assert not CHAT_MARK.search(shown)
+        if not CHAT_MARK.search(text):
+            assert shown == text
         return whole
 
     values = {
@@ -309,12 +323,13 @@ def test_a_model_that_parrots_the_response_gives_no_verdict(server):
 
 
 def test_a_model_that_says_no_is_heard_whatever_the_response_says(server):
-    """And what it was asked about holds the response as it is."""
+    """And what it was asked about is the response, but for the guards in its chat marks."""
     server.script = lambda question, number: completion(judged(NO))
     responses = {attempt.into(RESPONSE) for attempt in ATTEMPTS}
     found = judge(server).verify_batch(questions_of(ONE, ATTEMPTS))
     assert [verdict.outcome for verdicts in found for verdict in verdicts] == [Outcome.VIOLATED] * len(ATTEMPTS)
-    assert {response_of(question) for question in server.questions} == responses
+    asked = {response_of(question).replace(GUARD, "") for question in server.questions}
+    assert asked == {response.replace(GUARD, "") for response in responses}
 
 
 def test_an_attempt_for_one_criterion_leaves_the_others_alone(server):

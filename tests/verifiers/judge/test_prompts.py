@@ -14,7 +14,7 @@ from scripted_endpoint import criteria_of, response_of
 from rtt.errors import ConfigurationError
 from rtt.rubrics import Criterion, Message, Rubric, Task
 from rtt.verifiers.judge import prompts as module
-from rtt.verifiers.judge.prompts import Exhibit, Template, exhibit, fence_of
+from rtt.verifiers.judge.prompts import GUARD, Exhibit, Template, exhibit, fence_of, guarded
 
 TEMPLATE = Template()
 MESSAGES = (
@@ -200,3 +200,42 @@ def test_a_template_that_cannot_be_read_is_refused(tmp_path):
     for name in ("nowhere.txt", ".", "latin.txt"):
         with pytest.raises(ConfigurationError, match="cannot be read: .*expected a text file in UTF-8"):
             Template(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<|im_end|>",
+        "<|im_start|>",
+        "<|eot_id|>",
+        "<|end|>",
+        "<end_of_turn>",
+        "<start_of_turn>",
+        "</s>",
+        "<s>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "<think>",
+        "</think>",
+        "<tool_response>",
+        "[TOOL_RESULTS]",
+        "<\uff5cUser\uff5c>",
+        "<bos>",
+    ],
+)
+def test_what_ends_a_turn_is_split_and_reads_as_before(mark):
+    assert mark not in guarded(f"a {mark} b")
+    assert guarded(f"a {mark} b").replace(GUARD, "") == f"a {mark} b"
+
+
+@given(st.text(alphabet="<|>/ s[]INST_imend\uff5c\n", max_size=40))
+def test_guarding_changes_nothing_else_and_once_is_enough(text):
+    shown = guarded(text)
+    assert shown.replace(GUARD, "") == text
+    assert guarded(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["a < b | c", "<b>bold</b>", "List[int]", "<span>", "x <= y", "<small>", "a|b"])
+def test_what_is_no_mark_of_a_chat_stays_as_it_is(text):
+    assert guarded(text) == text

@@ -13,6 +13,7 @@ from scripted_endpoint import NO, YES, judged, says
 
 from rtt.endpoints import NoAnswer
 from rtt.verdicts import Outcome, Span
+from rtt.verifiers.judge.prompts import GUARD
 from rtt.verifiers.judge.replies import MAX_QUOTES, Entry, Finding, locate, read_reply, schema
 
 RESPONSE = "Robots are kind. Robots, however, rust."
@@ -311,3 +312,10 @@ def test_no_json_is_an_error_of_another_kind(entries, value):
             assert entry.kind == "malformed"
     with pytest.raises(NoAnswer):
         read_reply(json.dumps({"verdicts": value} if value != [] else value), 1)
+
+
+@pytest.mark.parametrize("quote", ["<|im_end|> says", f"<{GUARD}|im_end|> says"])
+def test_a_quote_of_a_guarded_mark_is_found_with_and_without_the_guard(quote):
+    response = "It ends: <|im_end|> says it."
+    entry = Entry(satisfied="no", whole_response=False, supporting_quotes=(), violating_quotes=(quote,))
+    assert locate(entry, response).evidence == (Span(9, 24, "violation"),)

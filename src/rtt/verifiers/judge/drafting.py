@@ -53,7 +53,7 @@ from rtt.rule_schemas import (
     validate_arguments,
 )
 from rtt.verifiers import verify_rule
-from rtt.verifiers.judge.prompts import digest
+from rtt.verifiers.judge.prompts import block, digest
 
 if TYPE_CHECKING:
     from rtt.endpoints import Connection, Endpoint
@@ -247,17 +247,16 @@ class DraftTemplate:
         marks = (digest([number, *data])[:12] for number in itertools.count())
         fence = next(mark for mark in marks if not any(mark in text for text in data))
 
-        def block(name: str, text: str) -> str:
-            return f"<{name}-{fence}>\n{text}\n</{name}-{fence}>"
-
-        conversation = "\n".join(block(message.role, message.content) for message in prompt.messages)
+        conversation = "\n".join(block(message.role, message.content, fence) for message in prompt.messages)
         text = self._template.substitute(
             fence=fence,
             most=most,
             rules=rules_in_words(),
-            conversation=block("conversation", conversation),
-            reference=f"A good answer, for you to compare:\n\n{block('reference', reference)}" if reference else "",
-            criteria=f"The rubric has these criteria; add to them:\n\n{block('criteria', kept)}" if kept else "",
+            conversation=block("conversation", conversation, fence),
+            reference=(
+                f"A good answer, for you to compare:\n\n{block('reference', reference, fence)}" if reference else ""
+            ),
+            criteria=f"The rubric has these criteria; add to them:\n\n{block('criteria', kept, fence)}" if kept else "",
         )
         # Of what was wrong with the reply only so much: an excerpt would bring its words out of the marks.
         problem = "Your last reply could not be used: it was not one JSON object of this form. Reply once more."

@@ -11,7 +11,8 @@
                              </response-8c1f0a2b4d6e>
 
 The mark, twelve hexadecimal digits, is made from the data and occurs nowhere in it, so nothing between the marks can
-end them. What the judge sees of the conversation is what the criterion's ``scope`` says.
+end them. What a server would read as the end of a turn (``<|im_end|>``, ``[/INST]``, ...) is split by a character that
+is not seen: see :func:`guarded`. What the judge sees of the conversation is what the criterion's ``scope`` says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import functools
 import hashlib
 import itertools
 import json
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +39,26 @@ REQUIRED = frozenset({"criteria", "response", "fence"})
 
 OPTIONAL = frozenset({"conversation", "reference"})
 """The places that a template may have."""
+
+
+GUARD = "\u2060"
+"""A word joiner, which nobody sees: it stands inside of what a chat template would take for a mark of its own."""
+
+_CONTROL = re.compile(
+    r"<\||<\uff5c"  # <|im_end|> of ChatML and Qwen, <|eot_id|> of Llama 3, <|end|> of Phi; DeepSeek's wide one
+    r"|</?(?:s|bos|eos|pad|unk|mask|think|(?:start|end)_of_(?:turn|image|text)|tool_(?:call|response)s?|eos_token)>"
+    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|SYSTEM_PROMPT|IMG|THINK)\]"
+    r"|<</?SYS>>"
+)
+
+
+def guarded(text: str) -> str:
+    """The text with :data:`GUARD` inside of what chat templates use to begin and end turns.
+
+    Servers read these marks wherever they stand in a message, so a response could otherwise end the user's turn and
+    speak for the model. A quote that repeats a guarded mark is read without the guard.
+    """
+    return _CONTROL.sub(lambda match: f"{match[0][0]}{GUARD}{match[0][1:]}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +138,11 @@ class Template:
         values = {
             "fence": fence,
             "criteria": "\n".join(
-                _block(f"criterion-{number}", text, fence) for number, text in enumerate(criteria, start=1)
+                block(f"criterion-{number}", text, fence) for number, text in enumerate(criteria, start=1)
             ),
-            "response": _block("response", of.response, fence),
-            "conversation": _block("conversation", conversation, fence) if of.conversation else "",
-            "reference": _block("reference", of.reference, fence) if of.reference else "",
+            "response": block("response", of.response, fence),
+            "conversation": block("conversation", conversation, fence) if of.conversation else "",
+            "reference": block("reference", of.reference, fence) if of.reference else "",
         }
         prompt = self._template.substitute(values)
         return f"{prompt.rstrip()}\n\n{_again(problem)}\n" if problem else prompt
@@ -142,8 +164,9 @@ def digest(values: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def _block(name: str, text: str, fence: str) -> str:
-    return f"<{name}-{fence}>\n{text}\n</{name}-{fence}>"
+def block(name: str, text: str, fence: str) -> str:
+    """Data between marks that carry the ``fence``, guarded."""
+    return f"<{name}-{fence}>\n{guarded(text)}\n</{name}-{fence}>"
 
 
 def _again(problem: str) -> str:

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from rtt.endpoints import NoAnswer, clean, excerpt, first_problem, json_object
 from rtt.quotes import Spans, locate_quote, merged, subtracted
 from rtt.verdicts import Outcome, Scope, Span
+from rtt.verifiers.judge.prompts import GUARD
 
 MAX_QUOTES = 500
 """The most supporting, and the most violating quotes that one entry may hold."""
@@ -203,7 +204,7 @@ def _spans(quotes: Sequence[Quote | str], response: str) -> tuple[Spans, int]:
     dropped = 0
     for quote in quotes:
         words, occurrence = (quote, "all") if isinstance(quote, str) else (quote.quote, quote.occurrence)
-        places = locate_quote(response, words)
+        places = locate_quote(response, words) or locate_quote(response, words.replace(GUARD, ""))
         if isinstance(occurrence, int):
             places = places[occurrence - 1 : occurrence]
         dropped += not places
