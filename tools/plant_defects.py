@@ -622,8 +622,8 @@ DEFECTS = [
     Defect(
         "judge: quotes are found in any case",
         QUOTES,
-        "re.finditer(re.escape(quote), response)",
-        "re.finditer(re.escape(quote), response, re.IGNORECASE)",
+        "    start = response.find(quote)  #",
+        "    response, quote = response.lower(), quote.lower()\n    start = response.find(quote)  #",
         (QUOTE_TESTS,),
     ),
     Defect(
@@ -643,15 +643,15 @@ DEFECTS = [
     Defect(
         "judge: the cache forgets the prompt's template",
         JUDGE,
-        "        values = [settings, self._template.text, sample,",
-        "        values = [settings, sample,",
+        "json.dumps([settings, self._template.text, sample])",
+        "json.dumps([settings, sample])",
         (JUDGE_TESTS,),
     ),
     Defect(
         "judge: the cache forgets the response",
         JUDGE,
-        "shown.conversation, shown.reference, shown.response]\n",
-        "shown.conversation, shown.reference]\n",
+        "json.dumps([shown.conversation, shown.reference, shown.response])",
+        "json.dumps([shown.conversation, shown.reference])",
         (JUDGE_TESTS,),
     ),
     Defect(

@@ -16,6 +16,7 @@ it is used, and is kept nowhere: no message, log or answer holds it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import math
@@ -24,7 +25,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -39,6 +40,10 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 OPENAI_KEY = "OPENAI_API_KEY"
 """Where a key is looked for unless something else is said."""
+
+_PER_POOL = 8  # connections; for each request a pool looks at all that it holds
+
+_FINAL = (401, 404)  # what every further request would be answered: the key is refused, there is no such model
 
 _MAX_WORDS = 500  # characters of an endpoint's complaint, or of a model's reason, that are kept
 
@@ -127,8 +132,12 @@ class Endpoint:
             self._counts.update(counts)
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Connection]:
-        """One pool of connections, for the event loop that runs.
+    async def connected(self, concurrency: int | None = None) -> AsyncIterator[Connection]:
+        """The connections, for the event loop that runs.
+
+        Args:
+            concurrency: how many requests are under way at once, at most; None leaves it to the callers. Others may
+                be prepared, or their answers read, meanwhile.
 
         Raises:
             ConfigurationError: the environment variable with the key is not set, or holds no key.
@@ -137,9 +146,9 @@ class Endpoint:
         async with openai.AsyncOpenAI(
             api_key=key or "none",  # else the client looks for a key by itself, and would send it to any base_url
             base_url=self.base_url,
-            timeout=self.timeout,
+            timeout=None,  # the HTTP client keeps it
             max_retries=self.max_retries,
-            http_client=_bounded_client(openai, self),
+            http_client=_bounded_client(openai, self, concurrency),
         ) as client:
             yield Connection(self, client, key)
 
@@ -212,7 +221,7 @@ class Connection:
         except openai.APIStatusError as error:
             status = error.status_code
             words = f"the endpoint answered {status}: {excerpt(self._without_key(_complaint(error)))}"
-            if status in (401, 404):
+            if status in _FINAL:
                 self._unusable = words
                 raise EndpointUnusable(words) from None
             kind = "rate limit" if status == 429 else "server error" if status >= 500 else "request"
@@ -312,19 +321,42 @@ def _refuses_format(error: Any) -> bool:
     )
 
 
-def _bounded_client(openai: Any, endpoint: Endpoint) -> Any:
+def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None) -> Any:
     """The HTTP client of ``openai``, whose answers end: as a whole within the time limit, and soon after
     ``MAX_ANSWER_BYTES``. By itself it waits that long for each chunk of an answer, and reads answers of any size.
+
+    No more than ``concurrency`` requests are under way. They are spread over several pools of connections, which saves
+    a sixth of what a request costs at 64 at once. After a final refusal, who waits for a turn gets the same.
     """
     http = _http(openai)
+    turns = contextlib.nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
+    pools: list[Any] = []
+    under_way: list[int] = []  # requests in each pool
+    refusals: list[tuple[int, list[tuple[str, str]], bytes]] = []
 
-    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[misc, name-defined, unused-ignore]
-        async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
-            endpoint.count(calls=1)
-            content = bytearray()
-            try:
+    def client(kind: Any) -> Any:
+        return kind(timeout=None, verify=_certificates(http))
+
+    @contextlib.contextmanager
+    def pool() -> Iterator[Any]:
+        place = next((place for place, count in enumerate(under_way) if count < _PER_POOL), len(pools))
+        if place == len(pools):
+            pools.append(client(openai.DefaultAsyncHttpxClient))
+            under_way.append(0)
+        under_way[place] += 1
+        try:
+            yield pools[place]
+        finally:
+            under_way[place] -= 1
+
+    async def exchange(request: Any, options: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Status, headers and content of the answer."""
+        endpoint.count(calls=1)
+        content = bytearray()
+        try:
+            with pool() as chosen:
                 async with asyncio.timeout(endpoint.timeout):
-                    response = await super().send(request, stream=True, **options)
+                    response = await chosen.send(request, stream=True, **options)
                     try:
                         async for chunk in response.aiter_bytes():
                             content += chunk
@@ -332,16 +364,29 @@ def _bounded_client(openai: Any, endpoint: Endpoint) -> Any:
                                 break
                     finally:
                         await response.aclose()
-            except TimeoutError:
-                raise http.ReadTimeout("the answer is not complete in time", request=request) from None
-            headers = [
-                (name, value)
-                for name, value in response.headers.multi_items()
-                if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
-            ]
-            return http.Response(response.status_code, headers=headers, content=bytes(content), request=request)
+        except TimeoutError:
+            raise http.ReadTimeout("the answer is not complete in time", request=request) from None
+        headers = [
+            (name, value)
+            for name, value in response.headers.multi_items()
+            if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+        ]
+        return response.status_code, headers, bytes(content)
 
-    return BoundedClient(timeout=endpoint.timeout, verify=_certificates(http))
+    class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[misc, name-defined, unused-ignore]
+        async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
+            async with turns:
+                status, headers, content = refusals[0] if refusals else await exchange(request, options)
+            if status in _FINAL and not refusals:
+                refusals.append((status, headers, content))
+            return http.Response(status, headers=headers, content=content, request=request)
+
+        async def aclose(self) -> None:
+            for one in pools:
+                await one.aclose()
+            await super().aclose()
+
+    return client(BoundedClient)
 
 
 def _http(openai: Any) -> Any:

@@ -174,3 +174,12 @@ def test_the_extra_is_named_where_it_is_not_installed(monkeypatch, tmp_path):
     opened = AnswerCache(tmp_path).opened()
     with pytest.raises(MissingDependencyError, match=r"cache needs diskcache.*rubrics-to-tokens\[judge\]"), opened:
         raise AssertionError("opened")
+
+
+def test_many_answers_are_kept_together_or_not_at_all(tmp_path):
+    with AnswerCache(tmp_path).opened() as cache:
+        cache.put_all({"a": "1", "b": "2"})
+        assert cache.get_all(["a", "x", "b"]) == {"a": "1", "b": "2"}
+        with pytest.raises(TypeError, match="expected text"):
+            cache.put_all({"c": "3", "d": 4})
+        assert cache.get("c") is None

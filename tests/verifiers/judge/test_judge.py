@@ -1204,3 +1204,18 @@ def test_the_extra_is_named_where_it_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(MissingDependencyError, match=r"openai.*rubrics-to-tokens\[judge\]"):
         Judge("m")
+
+
+def test_no_more_connections_than_requests_at_once(server):
+    server.script = judges(oracle)
+    questions = [question(f"{RESPONSE} {number}", "Be kind.") for number in range(40)]
+    judge(server, concurrency=1).verify_batch(questions)
+    assert server.connections == 1
+
+
+def test_what_waits_for_its_turn_when_the_key_is_refused_is_not_sent(server):
+    server.script = lambda request, number: Reply(b'{"error": {"message": "no such key"}}', status=401)
+    asking = judge(server, concurrency=1)
+    found = asking.verify_batch([question(f"{RESPONSE} {number}", "Be kind.") for number in range(20)])
+    assert len(server.questions) == asking.report.calls == 1
+    assert all(verdict.failed and "401: no such key" in verdict.reason for (verdict,) in found)

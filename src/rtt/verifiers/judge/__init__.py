@@ -345,7 +345,7 @@ class Judge:
 
         try:
             async with asyncio.TaskGroup() as workers:
-                for _ in range(min(2 * self._concurrency, len(calls))):  # those that only wait are not in the way
+                for _ in range(min(2 * self._concurrency, len(calls))):  # while some wait, others are prepared
                     workers.create_task(work())
                     await asyncio.sleep(0)  # one after the other: the first request is out before the last is built
         except BaseExceptionGroup as failures:  # the cache or the caller's progress; the first one says it
@@ -437,8 +437,7 @@ class Judge:
         for _ in range(self._attempts):
             prompt = self._template.render(shown, [item.criterion for item in left], problem=problem)
             try:
-                async with session.turns:
-                    reply = await session.connection.ask(prompt, "verdicts", schema(len(left)))
+                reply = await session.connection.ask(prompt, "verdicts", schema(len(left)))
                 entries = read_reply(reply, len(left))
             except NoAnswer as failure:
                 results |= dict.fromkeys((item.key for item in left), failure)
@@ -544,10 +543,9 @@ def _located(entry: Entry | NoAnswer, response: str) -> Finding | NoAnswer:
 
 @dataclass(slots=True)
 class _Session:
-    """What all callers share while the loop runs: one pool of connections, one bound, one list of open questions."""
+    """What all callers share while the loop runs: the connections with their bound, and one list of open questions."""
 
     connection: Connection
-    turns: asyncio.Semaphore
     under_way: dict[str, asyncio.Future[Finding | NoAnswer | None]] = field(default_factory=dict)
 
 
@@ -585,8 +583,8 @@ class _Line:
             if self._session is None:
                 with ExitStack() as stack:
                     portal = stack.enter_context(start_blocking_portal(name="rtt-judge"))
-                    connected = portal.wrap_async_context_manager(self._endpoint.connected())
-                    session = _Session(stack.enter_context(connected), asyncio.Semaphore(self._concurrency))
+                    connected = portal.wrap_async_context_manager(self._endpoint.connected(self._concurrency))
+                    session = _Session(stack.enter_context(connected))
                     self._stack = stack.pop_all()
                     self._portal, self._session = portal, session
             return self._portal, self._session

@@ -154,5 +154,11 @@ def _open_store(folder: Path) -> Any:
         def remove(self, file_path: str) -> None:
             pass  # there are no files
 
-    # no answer is as long as disk_min_file_size: each one is in the database
-    return Cache(str(folder), disk=TextOnly, eviction_policy="none", statistics=0, disk_min_file_size=1 << 40)
+    return Cache(
+        str(folder),
+        disk=TextOnly,
+        eviction_policy="none",
+        statistics=0,
+        disk_min_file_size=1 << 40,  # no answer is as long: each one is in the database
+        sqlite_wal_autocheckpoint=10_000,  # pages; each time everybody waits for the disk
+    )
