@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             concurrency=options.concurrency,
             timeout=options.timeout,
             attempts=options.attempts,
+            criteria_per_call=1,
+            prompt=options.prompt,
             request=_request(options.request, parser),
             cache=options.cache,
         )
@@ -177,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a further field of each request, its value in JSON, as max_tokens=400; may be given several times",
     )
+    parser.add_argument("--prompt", type=Path, metavar="FILE", help="a prompt of your own (default: the package's)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep the judge's answers there (default: nowhere)")
     parser.add_argument(
         "--out",

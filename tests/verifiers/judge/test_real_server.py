@@ -69,30 +69,12 @@ ASKED = 2 * len(BY_MODEL)
 # --------------------------------------------------------------------------------------------------------- the prompt
 
 
-def turn(criterion: str, response: str) -> str:
-    return (
-        f"<criterion-1-$fence>\n{criterion}\n</criterion-1-$fence>\n<response-$fence>\n{response}\n</response-$fence>"
-    )
-
-
-def reply(reason: str, quotes: Sequence[str], satisfied: str) -> str:
-    entry = {"criterion": 1, "reason": reason, "supporting_quotes": quotes, "violating_quotes": []}
-    return json.dumps({"verdicts": [{**entry, "whole_response": False, "satisfied": satisfied}]})
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
 def small_models_prompt() -> str:
     """Two worked examples, written as earlier turns in ChatML; the server reads the marks in what it is sent."""
-    turns = [
-        "Answer with one line of JSON.",
-        turn("Mentions an animal.", "A horse stood in the field."),
-        reply("horse", ["horse"], "yes"),
-        turn("Says goodbye.", "I like red apples."),
-        reply("none", [], "no"),
-        "$criteria\n$response",
-    ]
-    first, *more = turns
-    roles = ("user", "assistant", "user", "assistant", "user")
-    return first + "".join(f"<|im_end|>\n<|im_start|>{role}\n{text}" for role, text in zip(roles, more, strict=True))
+    return (EXAMPLES / "small_judge_prompt.txt").read_text("utf-8")
 
 
 # -------------------------------------------------------------------------------------------------- model and servers
