@@ -613,6 +613,13 @@ DEFECTS = [
         (REPLY_TESTS,),
     ),
     Defect(
+        "judge: a ready-made reply of the response is the model's",
+        REPLIES,
+        "    if reason and entry.reason.strip() in response and _FORMAT.search(response):\n",
+        "    if False:\n",
+        (REPLY_TESTS,),
+    ),
+    Defect(
         "judge: the n-th occurrence is the next one",
         REPLIES,
         "            places = places[occurrence - 1 : occurrence]\n",

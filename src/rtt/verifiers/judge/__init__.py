@@ -67,7 +67,7 @@ class JudgeReport:
         cannot_tell: those where the model said that it cannot tell.
         dropped_quotes: quotes that do not stand in the response.
         prompt_tokens, completion_tokens: as the endpoint counted them, those of unusable replies included.
-        failures: ``failed`` by kind: refused, empty, truncated, malformed, contradictory, unquoted, timeout, ...
+        failures: ``failed`` by kind: refused, empty, truncated, malformed, contradictory, unquoted, parroted, ...
         prices: US dollars for a million prompt and completion tokens, or None.
     """
 
@@ -505,6 +505,7 @@ _MENDABLE = {
     "truncated": "it was too long; be brief",
     "malformed": "it was not the JSON object that is asked for, with one entry for each criterion by its number",
     "contradictory": "its verdict and its quotes contradict each other",
+    "parroted": "its reason was copied from the response; judge by yourself, in your own words",
     "unquoted": "its quotes are not in the response exactly so; copy them character by character",
 }
 """What another attempt may mend, and what the model is told. The rest was retried by the client, or is final."""

@@ -14,13 +14,15 @@
     no                no violating quotes                       VIOLATED, missing; what supports is progress
     cannot tell                                                 UNDETERMINED
     anything else     contradicts itself, shows nothing,        no finding: NoAnswer
-                      quotes what is not there
+                      quotes what is not there, is a
+                      ready-made reply out of the response
 
 Words that only look like "yes" or "no" are not read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -55,6 +57,10 @@ class Entry(BaseModel):
     supporting_quotes: Annotated[tuple[Quote | StrictStr, ...], Field(max_length=MAX_QUOTES)]
     violating_quotes: Annotated[tuple[Quote | StrictStr, ...], Field(max_length=MAX_QUOTES)]
     reason: StrictStr = ""
+
+
+_FORMAT = re.compile(r"satisfied|whole_response|(?:supporting|violating)_quotes", re.IGNORECASE)
+"""The words of a reply's form that an honest response has no use for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +164,13 @@ def locate(entry: Entry, response: str) -> Finding:
     """What the entry means for this response.
 
     Raises:
-        NoAnswer: the entry contradicts itself, shows nothing, or quotes only what is not in the response.
+        NoAnswer: the entry contradicts itself, shows nothing, quotes only what is not in the response, or gives a
+            reason that stands in a response which holds words of the reply's own form: it is the response's reply then,
+            and not the model's.
     """
     reason = clean(entry.reason)
+    if reason and entry.reason.strip() in response and _FORMAT.search(response):
+        raise NoAnswer("parroted", "the reply repeats a ready-made one that stands in the response")
     if entry.satisfied == "cannot tell":
         return Finding(Outcome.UNDETERMINED, reason=f"the model cannot tell: {reason}")
     support, lost_support = _spans(entry.supporting_quotes, response)
