@@ -48,13 +48,16 @@ def merged(spans: Iterable[tuple[int, int]]) -> Spans:
 def subtracted(spans: Spans, others: Spans) -> Spans:
     """The characters of ``spans`` that are not in ``others``; both sorted and disjoint, as is the result."""
     left: list[tuple[int, int]] = []
+    first = 0  # of the others that end beyond where we are
     for start, end in spans:
-        for other_start, other_end in others:
-            if other_end <= start or end <= other_start:
-                continue
-            if start < other_start:
-                left.append((start, other_start))
-            start = other_end
+        while first < len(others) and others[first][1] <= start:
+            first += 1
+        place = first
+        while place < len(others) and others[place][0] < end:
+            if start < others[place][0]:
+                left.append((start, others[place][0]))
+            start = others[place][1]
+            place += 1
         if start < end:
             left.append((start, end))
     return tuple(left)

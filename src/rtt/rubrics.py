@@ -241,6 +241,11 @@ class Criterion(_Model):
         return self.weight < 0
 
     @property
+    def needs_judge(self) -> bool:
+        """Whether no rule decides it, and a judge may."""
+        return self.rule is None and (self.code is None or self.fallback == "judge")
+
+    @property
     def kind(self) -> Literal["rule", "judge", "code"]:
         """Who decides, in the words of the file format."""
         return "rule" if self.rule is not None else "code" if self.code is not None else "judge"
@@ -312,6 +317,10 @@ class Task(_Model):
     def _ends_with_the_user(cls, prompt: tuple[Message, ...]) -> tuple[Message, ...]:
         _check_conversation(prompt)
         return prompt
+
+    def narrowed(self, criteria: Iterable[Criterion]) -> Task:
+        """The task with these criteria alone; at least one."""
+        return self.model_copy(update={"rubric": Rubric(criteria=tuple(criteria))})
 
     @classmethod
     def from_json(cls, line: str) -> Task:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -88,11 +89,33 @@ def _temperature(_: click.Context, __: click.Parameter, text: str) -> float | No
         raise click.BadParameter(f"{text!r}; expected a number, or 'none' for the endpoint's own") from None
 
 
-def judge_options(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+TOGETHER = 16
+"""Responses that are verified at once, for each of a judge's calls at once: so that its line is seldom idle."""
+
+Item = TypeVar("Item")
+
+
+def batches(items: Iterable[Item], judge: JudgeChoice | None, *, most: int | None = None) -> Iterator[list[Item]]:
+    """The items as many at a time as are verified together: one by one without a judge, at most ``most``."""
+    size = 1 if judge is None else TOGETHER * judge.concurrency
+    left = iter(items)
+    while batch := list(islice(left, size if most is None else min(size, most))):
+        yield batch
+
+
+def judge_options(
+    *,
+    required: bool = False,
+    verdicts: bool = True,
+    help: str = "A model behind an OpenAI-compatible endpoint, which decides the criteria without a rule.",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of a judge; the command gets them as ``judge``, a :class:`JudgeChoice`, or None without a model.
 
     Args:
         required: whether the command cannot do without one.
+        verdicts: whether it asks for verdicts; if not, the options that are about these alone change nothing, and are
+            not in its help.
+        help: what the model is for.
     """
     options = [
         click.option(
@@ -100,7 +123,7 @@ def judge_options(*, required: bool = False) -> Callable[[Callable[..., Any]], C
             "judge_model",
             metavar="MODEL",
             required=required,
-            help="A model behind an OpenAI-compatible endpoint, which decides the criteria without a rule.",
+            help=help,
         ),
         click.option(
             "--base-url",
@@ -119,6 +142,7 @@ def judge_options(*, required: bool = False) -> Callable[[Callable[..., Any]], C
             type=click.IntRange(min=0),
             default=0,
             metavar="N",
+            hidden=not verdicts,
             help="Criteria of a response that are asked in one call; 0: all of them.  [default: 0]",
         ),
         click.option(
@@ -164,9 +188,10 @@ def judge_options(*, required: bool = False) -> Callable[[Callable[..., Any]], C
         click.option(
             "--cache",
             type=click.Path(path_type=Path, file_okay=False),
+            hidden=not verdicts,
             help="A folder for the judge's answers: none is paid for twice.  [default: judge/ in RTT's cache folder]",
         ),
-        click.option("--no-cache", is_flag=True, help="Ask everything anew, and keep nothing."),
+        click.option("--no-cache", is_flag=True, hidden=not verdicts, help="Ask everything anew, and keep nothing."),
     ]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,11 +241,11 @@ def judge_options(*, required: bool = False) -> Callable[[Callable[..., Any]], C
 
 
 def _cache(folder: Path | None, none: bool) -> Path | None:
-    from rtt.model_sources import cache_folder
+    from rtt.verifiers.judge.cache import users_folder
 
     if none and folder is not None:
         raise ConfigurationError("--cache and --no-cache exclude each other; expected one of them")
-    return None if none else folder or cache_folder() / "judge"
+    return None if none else folder or users_folder()
 
 
 def print_report(console: Console, report: JudgeReport) -> None:

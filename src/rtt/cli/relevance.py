@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtt.cli.judging import JudgeChoice, judge_options, print_report
+from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
 from rtt.cli.terminal import SIGNS, console, progress_bar, quoted, refuse_overwriting, visible
-from rtt.cli.verify import TOGETHER, Answer, Result, read_responses, verified
+from rtt.cli.verify import Answer, Result, criterion_option, read_responses, verified
 from rtt.errors import ConfigurationError, DataError, ShapeError
 from rtt.json_lines import write_lines
 from rtt.verdicts import Outcome
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from rtt.relevance import RelevanceSource
     from rtt.responses import Response
     from rtt.rubrics import Task
-    from rtt.verifiers import VerdictSource
 
 FORMATS = ("auto", "table", "jsonl")
 READS_A_MODEL = ("discriminator", "contrast", "hybrid")
@@ -115,13 +114,7 @@ class Scored:
     "rule has it, the discriminator elsewhere), contrast (a language model's log-probabilities), uniform, random, ...",
 )
 @click.option("--model", metavar="DIR", help="What discriminator, hybrid or contrast reads: a folder, or a name.")
-@click.option(
-    "--criterion",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be repeated.",
-)
+@criterion_option
 @click.option("--task", "task_ids", multiple=True, metavar="ID", help="Only responses to this task. May be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N responses.")
 @click.option(
@@ -213,8 +206,12 @@ def relevance(
         answers = _Answers(read_responses(responses, by_id, tasks, bar.advance), task_ids)
         if decider is not None:
             stack.enter_context(decider)  # its connections stay open from batch to batch
-        at_once = 1 if judge is None else TOGETHER * judge.concurrency
-        results = _results(answers, patterns, decider, at_once if limit is None else min(at_once, limit))
+        results = (
+            result
+            for batch in batches(answers, judge, most=limit)
+            for result in verified(batch, patterns, judge=decider)
+            if result.verdicts
+        )
         shown = 0
         for batch in _batches(itertools.islice(results, limit), bar):
             with bar.drawn():
@@ -236,15 +233,6 @@ def relevance(
         stderr.print(f"relevance: {out}", soft_wrap=True)
     if decider is not None:
         print_report(stderr, decider.report)
-
-
-def _results(
-    answers: Iterable[Answer], patterns: Sequence[str], judge: VerdictSource | None, at_once: int
-) -> Iterator[Result]:
-    """The verdicts that were asked for, of so many answers at once."""
-    left = iter(answers)
-    while batch := list(itertools.islice(left, at_once)):
-        yield from (result for result in verified(batch, patterns, judge=judge) if result.verdicts)
 
 
 # --------------------------------------------------------------------------------------------------- what is chosen
@@ -403,12 +391,10 @@ def score(source: RelevanceSource, results: Sequence[Result], tokens: Tokens, na
 
 def _asked(result: Result) -> Task:
     """The task with only the criteria that were asked for: nothing is computed that is not shown."""
-    from rtt.rubrics import Rubric
-
     task = result.answer.task
     if len(result.criteria) == len(task.rubric.criteria):
         return task
-    return task.model_copy(update={"rubric": Rubric(criteria=result.criteria)})
+    return task.narrowed(result.criteria)
 
 
 class _Bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,35 @@ def progress_bar(where: Console, label: str, file: Path) -> Progress:
     progress = Progress(*columns, console=where, transient=True)
     progress.add_task(label, total=None if str(file) == "-" else os.path.getsize(file))
     return progress
+
+
+def count_bars(where: Console) -> Progress:
+    """Bars over things that are counted, each with its description; nothing is drawn where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=where, transient=True, disable=not where.is_terminal)
+
+
+def print_table(where: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table whose first column holds names and the others numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(heads):
+        # Where the terminal is narrow, names break, numbers never.
+        table.add_column(head, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    where.print(table)
+
+
+def shortened(value: object) -> str:
+    """A value that came, for a message: as Python writes it, at most 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def refuse_overwriting(out: Path | None, *given: Path) -> None:

@@ -199,13 +199,7 @@ def build_trainer(
 
 def _tell_undecided(tasks: Sequence[Task]) -> None:
     """Warn of the criteria that only a judge could decide."""
-    undecided = [
-        sum(
-            criterion.rule is None and (criterion.code is None or criterion.fallback == "judge")
-            for criterion in task.rubric.criteria
-        )
-        for task in tasks
-    ]
+    undecided = [sum(criterion.needs_judge for criterion in task.rubric.criteria) for task in tasks]
     if any(undecided):
         criteria = sum(len(task.rubric.criteria) for task in tasks)
         click.echo(

@@ -12,14 +12,13 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtt.cli.judging import JudgeChoice, judge_options, print_report
-from rtt.cli.terminal import SIGNS, console, counted, progress_bar, quoted, refuse_overwriting, visible
+from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
+from rtt.cli.terminal import SIGNS, console, counted, progress_bar, quoted, refuse_overwriting, shortened, visible
 from rtt.errors import DataError, VerifierError
 from rtt.json_lines import LineError, decode_line, number_lines, read_lines, write_lines
 from rtt.verdicts import Outcome, Span, Verdict, instruction_accuracy, rubric_accuracy
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from rtt.verifiers import VerdictSource
 
 FORMATS = ("auto", "table", "jsonl", "summary")
-
-TOGETHER = 16
-"""Responses that are verified at once, for each of a judge's calls at once: so that its line is seldom idle."""
 
 _STYLES = {Outcome.SATISFIED: "green", Outcome.VIOLATED: "red", Outcome.UNDETERMINED: "yellow"}
 _EVIDENCE_STYLES = {"support": "bold green", "violation": "bold red underline"}
@@ -93,6 +89,16 @@ class Result:
         return json.dumps(value, ensure_ascii=not is_unicode)
 
 
+criterion_option = click.option(
+    "--criterion",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be given again.",
+)
+"""The option of commands that can do with some of the criteria; see :func:`matches`."""
+
+
 @click.command()
 @click.argument("tasks", type=click.Path(path_type=Path))
 @click.argument("responses", type=click.Path(path_type=Path, allow_dash=True))
@@ -106,13 +112,7 @@ class Result:
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the verdicts as JSON lines here.")
 @click.option("--loose", is_flag=True, help="Judge as IFEval's loose metric does: any of 8 trimmed variants may pass.")
-@click.option(
-    "--criterion",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be given again.",
-)
+@criterion_option
 @click.option("--failed", is_flag=True, help="Leave out responses that meet every criterion; the summary counts them.")
 @judge_options()
 def verify(
@@ -181,8 +181,7 @@ def verify(
         if model is not None:
             stack.enter_context(model)  # its connections stay open from batch to batch
         read = 0
-        answers = read_responses(responses, by_id, tasks, bar.read)
-        while batch := list(islice(answers, 1 if judge is None else TOGETHER * judge.concurrency)):
+        for batch in batches(read_responses(responses, by_id, tasks, bar.read), judge):
             read += len(batch)
             for result in verified(batch, patterns, loose, model, bar.judged):
                 if not result.verdicts:
@@ -272,7 +271,7 @@ class _Finder:
                 return found[0]
             if found:
                 raise LineError(f"{field}: fits {len(found)} tasks: {[task.id for task in found[:3]]}; give a task_id")
-            tried.append(f"{field} {_short(value)}")
+            tried.append(f"{field} {shortened(value)}")
         if not tried:
             raise LineError(f"names no task, its keys are {list(line)[:10]}; expected task_id, id, key or prompt")
         raise LineError(f"{' and '.join(tried)} fit no task of {self.task_file}; are these the tasks it answers?")
@@ -291,7 +290,7 @@ def _text_of(line: Mapping[str, Any]) -> str:
         raise LineError(f"response: is missing, the keys are {list(line)[:10]}; expected the answer under 'response'")
     text = line[field]
     if not isinstance(text, str):
-        raise LineError(f"{field}: got {_short(text)} ({type(text).__name__}); expected the answer as text")
+        raise LineError(f"{field}: got {shortened(text)} ({type(text).__name__}); expected the answer as text")
     return text
 
 
@@ -346,7 +345,7 @@ def _narrowed(task: Task, patterns: Sequence[str]) -> Task | None:
     )
     if not kept:
         return None
-    return task.model_copy(update={"rubric": task.rubric.model_copy(update={"criteria": kept})})
+    return task.narrowed(kept)
 
 
 def _loosened(strict: Verdict, outcome: Outcome) -> Verdict:
@@ -419,11 +418,6 @@ def _quotes(verdict: Verdict, text: str) -> Text:
         quotes.append("the whole response", style="dim")
     quotes.rstrip()
     return quotes
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class Tally:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rtt.errors import ShapeError
-from rtt.rubrics import Rubric
 
 if TYPE_CHECKING:
     from rtt.relevance import RelevanceSource
@@ -76,4 +75,4 @@ def _reduced(task: Task, criteria: Sequence[int]) -> Task:
     """The task with these criteria of its rubric alone, in their order."""
     if len(criteria) == len(task.rubric.criteria):
         return task
-    return task.model_copy(update={"rubric": Rubric(criteria=tuple(task.rubric.criteria[k] for k in criteria))})
+    return task.narrowed(task.rubric.criteria[k] for k in criteria)

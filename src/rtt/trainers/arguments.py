@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtt.errors import ConfigurationError
-from rtt.model_sources import cache_folder
+from rtt.verifiers.judge.cache import users_folder
 
 if TYPE_CHECKING:
     from rtt.verifiers.judge import Judge
@@ -150,7 +150,7 @@ class JudgeArguments:
     def _cache(self) -> Path | None:
         if self.judge_cache == "no":
             return None
-        folder = cache_folder() / "judge" if self.judge_cache is None else Path(self.judge_cache)
+        folder = users_folder() if self.judge_cache is None else Path(self.judge_cache)
         one_machine = os.environ.get("LOCAL_WORLD_SIZE", "1") == str(_processes())
         return folder if one_machine else folder / platform.node()
 

@@ -605,9 +605,9 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             rollout on each process with that process's responses; it must not draw from torch's global generator. What
             it costs is logged as ``rtt/relevance_seconds`` and ``rtt/relevance_share``, of a step on this process.
         judge: decides the criteria that have no rule, of this process's responses. It is asked once a rollout, in a
-            thread of its own. What it raises gives undetermined verdicts; when too many of them failed
-            (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()`` is called if it
-            has one.
+            thread of its own. What it raises gives undetermined verdicts, unless it cannot be used as it was set up
+            (see :class:`RubricReward`); when too many of them failed (``args.judge_max_failed``), training stops. Where
+            training is interrupted, its ``close()`` is called if it has one.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
 
     Raises:

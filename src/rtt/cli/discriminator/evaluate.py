@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.cli.terminal import count_bars
 from rtt.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from rtt.relevance.discriminator.examples import Example
@@ -166,7 +166,7 @@ def evaluate(
     if contrast is not None:
         scorers["contrast"] = _contrast(contrast, device)
         subsets["contrast"] = contrast_examples
-    with _bars(stderr) as progress:
+    with count_bars(stderr) as progress:
         found = evaluate_scorers(
             scorers,
             splits,
@@ -269,13 +269,6 @@ def _details(
     for package in ("numpy", "scikit-learn", "torch", "transformers"):
         details[package] = version(package)
     return details
-
-
-def _bars(where: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=where, transient=True)
 
 
 class _Shown:

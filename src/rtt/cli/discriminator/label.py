@@ -20,16 +20,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from rtt import __version__
-from rtt.cli.judging import JudgeChoice, judge_options, print_report
-from rtt.cli.terminal import console, counted, progress_bar, refuse_overwriting
-from rtt.cli.verify import TOGETHER
+from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
+from rtt.cli.terminal import console, counted, print_table, progress_bar, refuse_overwriting
 from rtt.errors import DataError, VerifierError
 
 if TYPE_CHECKING:
@@ -134,10 +132,7 @@ def label(
         try:
             with contextlib.ExitStack() as stack:
                 advance = stack.enter_context(_progress(stderr, responses)) if stderr.is_terminal else None
-                for batch in _batches(
-                    read_responses(responses, by_id, tasks, advance),
-                    1 if judge is None else TOGETHER * judge.concurrency,
-                ):
+                for batch in batches(read_responses(responses, by_id, tasks, advance), judge):
                     named = {answer_key(answer): answer for answer in batch}
                     order |= dict.fromkeys(named)
                     new = {key: answer for key, answer in named.items() if key not in journal.entries}
@@ -224,8 +219,7 @@ def label_answers(
             else:
                 kept.append(criterion)
         if kept:
-            rubric = answer.task.rubric.model_copy(update={"criteria": tuple(kept)})
-            asked.append((labels, answer.task.model_copy(update={"rubric": rubric}), text))
+            asked.append((labels, answer.task.narrowed(kept), text))
     judged: list[Verdict] = []
     verdicts_of = verify_batch([(task, text) for _, task, text in asked], judge)
     for (labels, task, text), verdicts in zip(asked, verdicts_of, strict=True):
@@ -256,7 +250,7 @@ def _why_not(criterion: Criterion, judge: VerdictSource | None) -> str:
     """Why this criterion gives no examples whatever the response is; "" where it may."""
     if criterion.rule is not None:
         return ""
-    if criterion.code is not None and criterion.fallback != "judge":
+    if not criterion.needs_judge:
         return "code, which is never run"
     if judge is None:
         return "needs a judge"
@@ -449,16 +443,7 @@ def _progress(where: Console, file: Path) -> Iterator[Callable[[int], None]]:
         yield lambda bytes_read: bar.advance(bar.task_ids[0], bytes_read)
 
 
-def _batches(answers: Iterator[Answer], size: int) -> Iterator[list[Answer]]:
-    while batch := list(islice(answers, size)):
-        yield batch
-
-
 def _print(stdout: Console, examples: Sequence[Example]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     from rtt.relevance.discriminator.examples import tally
 
     for name in ("kind", "source"):
@@ -466,13 +451,7 @@ def _print(stdout: Console, examples: Sequence[Example]) -> None:
         if name == "source" and len(rows) == 1:
             continue
         shown = [place for place, head in enumerate(heads) if head != "not known"]  # known to be none here
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for place in shown:
-            # Where the terminal is narrow, names break, numbers never.
-            table.add_column(heads[place], justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(row[place]) for place in shown))
-        stdout.print(table)
+        print_table(stdout, [heads[place] for place in shown], [[row[place] for place in shown] for row in rows])
 
 
 def _in_words(left_out: Mapping[str, int]) -> str:

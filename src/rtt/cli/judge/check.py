@@ -34,7 +34,8 @@ from rtt.cli.judge.asking import (
 )
 from rtt.cli.judge.gold import Gold, Item, Progress, drawn, gold_of_file, gold_of_rules
 from rtt.cli.judging import judge_options
-from rtt.cli.terminal import console, counted, quoted, refuse_overwriting
+from rtt.cli.terminal import console, count_bars, counted, print_table, quoted, refuse_overwriting
+from rtt.cli.verify import criterion_option, read_responses
 from rtt.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,13 +85,7 @@ _WIDE = 0.2  # an interval from which on it is told to be wide
     metavar="N",
     help="Also put N attempts to talk the judge into a yes into each response that violates a criterion.",
 )
-@click.option(
-    "--criterion",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only criteria whose id or rule matches, such as 'c1' or 'keywords:*'. May be given again.",
-)
+@criterion_option
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N responses, drawn at random.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
 @click.option(
@@ -146,7 +141,6 @@ def check(
     Exit codes: 0 measured, whatever it says; 1 interrupted; 2 something given cannot be used, or the judge gave no
     usable answer at all, and the message says why.
     """
-    from rtt.cli.verify import read_responses
     from rtt.verifiers.judge.drafting import read_accepted
 
     refuse_overwriting(out, tasks, responses, *([] if gold is None else [gold]))
@@ -278,11 +272,11 @@ def print_check(
             style="bold",
         )
     )
-    _print_rows(stdout, ("", "value", "95 %", "of"), _rows(found))
+    print_table(stdout, ("", "value", "95 %", "of"), _rows(found))
     if len(found.by_criterion) > 1:
         rows = [_criterion_row(name, one) for name, one in found.by_criterion.items()]
         heads = ("criterion", "n", "accuracy", "kappa", "false yes", "false no", "cannot tell", "failed")
-        _print_rows(stdout, heads, rows[:_SHOWN])
+        print_table(stdout, heads, rows[:_SHOWN])
         if len(rows) > _SHOWN:
             stdout.print(
                 f"and {len(rows) - _SHOWN:,} more, none with a lower accuracy: --out FILE has all", style="dim"
@@ -295,20 +289,6 @@ def print_check(
     for note in notes:
         stdout.print(note, soft_wrap=True)
     stdout.print(Text(conclusion(whole), style="bold"), soft_wrap=True)
-
-
-def _print_rows(stdout: Console, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, head in enumerate(heads):
-        # Where the terminal is narrow, names break, numbers never.
-        table.add_column(head, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    stdout.print(table)
 
 
 def _rows(found: Check) -> list[tuple[str, str, str, str]]:
@@ -472,10 +452,7 @@ def _questions_json(items: Sequence[Item], answers: Answers) -> Iterator[dict[st
 @contextlib.contextmanager
 def _bar(where: Console, label: str) -> Iterator[Callable[[int], Progress]]:
     """A bar on a terminal, nothing elsewhere: called with how much there is, it gives what to call with each step."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bars:
+    with count_bars(where) as bars:
 
         def begin(total: int) -> Callable[[int], None]:
             task = bars.add_task(label, total=total)

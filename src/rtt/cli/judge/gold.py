@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtt.cli.terminal import counted
+from rtt.cli.terminal import counted, shortened
 from rtt.errors import DataError
 
 if TYPE_CHECKING:
@@ -160,16 +160,18 @@ class _Places:
         task_id, text = (self._text(value, name) for name in ("task_id", "response"))
         line, index = (self._number(value, name) for name in ("line", "index"))
         if task_id is not None and task_id not in self.tasks:
-            raise LineError(f"task_id: got {_show(task_id)}, which is no task's id; are these the tasks it is about?")
+            raise LineError(
+                f"task_id: got {shortened(task_id)}, which is no task's id; are these the tasks it is about?"
+            )
         if task_id is not None and not self.counts[task_id]:
             raise LineError(
-                f"task_id: {_show(task_id)} has no response in the file; expected gold for one that is there"
+                f"task_id: {shortened(task_id)} has no response in the file; expected gold for one that is there"
             )
         if text is not None and task_id is not None:
             answer = self.by_text.get((task_id, text))
             if answer is None:
                 raise LineError(
-                    f"response: {_show(text)} is none of the {counted(self.counts[task_id], 'response')} to task "
+                    f"response: {shortened(text)} is none of the {counted(self.counts[task_id], 'response')} to task "
                     f"{task_id!r}; expected one of them character by character, or its line or index instead"
                 )
             return answer
@@ -195,7 +197,7 @@ class _Places:
 
         given = value.get(name)
         if given is not None and not isinstance(given, str):
-            raise LineError(f"{name}: got {_show(given)} ({_kind_of(given)}); expected text")
+            raise LineError(f"{name}: got {shortened(given)} ({_kind_of(given)}); expected text")
         return given
 
     @staticmethod
@@ -204,7 +206,7 @@ class _Places:
 
         given = value.get(name)
         if given is not None and (not isinstance(given, int) or isinstance(given, bool)):
-            raise LineError(f"{name}: got {_show(given)} ({_kind_of(given)}); expected a whole number")
+            raise LineError(f"{name}: got {shortened(given)} ({_kind_of(given)}); expected a whole number")
         return given
 
 
@@ -213,16 +215,16 @@ def _gold_verdicts(line: Mapping[str, Any], answer: Answer) -> list[Verdict]:
 
     verdicts = line.get("verdicts")
     if not isinstance(verdicts, list):
-        raise LineError(f"verdicts: got {_show(verdicts)} ({_kind_of(verdicts)}); expected a list of verdicts")
+        raise LineError(f"verdicts: got {shortened(verdicts)} ({_kind_of(verdicts)}); expected a list of verdicts")
     ids = [criterion.id for criterion in answer.task.rubric.criteria]
     found = []
     for place, value in enumerate(verdicts):
         field = f"verdicts[{place}]"
         if not isinstance(value, dict):
-            raise LineError(f"{field}: got {_show(value)} ({_kind_of(value)}); expected a verdict as an object")
+            raise LineError(f"{field}: got {shortened(value)} ({_kind_of(value)}); expected a verdict as an object")
         if value.get("criterion_id") not in ids:
             raise LineError(
-                f"{field}.criterion_id: got {_show(value.get('criterion_id'))}; task {answer.task.id!r} has {ids}"
+                f"{field}.criterion_id: got {shortened(value.get('criterion_id'))}; task {answer.task.id!r} has {ids}"
             )
         found.append(_gold_verdict(field, value, answer))
     return found
@@ -240,7 +242,7 @@ def _gold_verdict(field: str, value: Mapping[str, Any], answer: Answer) -> Verdi
         outcome = Outcome(given)
     else:
         raise LineError(
-            f"{field}.outcome: got {_show(given)} ({_kind_of(given)}); expected 1 (satisfied), -1 (violated) or 0 "
+            f"{field}.outcome: got {shortened(given)} ({_kind_of(given)}); expected 1 (satisfied), -1 (violated) or 0 "
             "(undetermined: left out)"
         )
     try:
@@ -274,11 +276,6 @@ def _kind_of(value: object) -> str:
     """The kind of a value in JSON's words."""
     names = {bool: "true or false", str: "text", int: "a number", float: "a number", dict: "an object", list: "a list"}
     return "null" if value is None else names[type(value)]
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _matches(criterion: Criterion, patterns: Sequence[str]) -> bool:

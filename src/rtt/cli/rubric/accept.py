@@ -189,7 +189,6 @@ def _decide(stdout: Console, review: Review, place: int, number: str) -> bool:
 
 def without(stdout: Console, task: Task, number: int) -> Task | None:
     """The task without its criterion ``number``, from 1; None, with the reason told, where that cannot be."""
-    from rtt.rubrics import Rubric
 
     criteria = task.rubric.criteria
     if not 1 <= number <= len(criteria):
@@ -198,7 +197,7 @@ def without(stdout: Console, task: Task, number: int) -> Task | None:
     if len(criteria) == 1:
         stdout.print("a rubric needs a criterion; n leaves the whole task out", style="red")
         return None
-    return task.model_copy(update={"rubric": Rubric(criteria=criteria[: number - 1] + criteria[number:])})
+    return task.narrowed(criteria[: number - 1] + criteria[number:])
 
 
 def edited(stdout: Console, task: Task) -> Task | None:

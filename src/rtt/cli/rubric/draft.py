@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rtt.cli.judging import JudgeChoice, judge_options
-from rtt.cli.terminal import console, counted, refuse_overwriting, visible
+from rtt.cli.terminal import console, count_bars, counted, refuse_overwriting, visible
 from rtt.errors import VerifierError
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ _SHARE = 20.0  # and so many times what the last one took: a large file takes lo
     show_default=True,
     help="Ask only for prompts without a draft in the file, or for all of them anew.",
 )
-@judge_options(required=True)
+@judge_options(
+    required=True, verdicts=False, help="A model behind an OpenAI-compatible endpoint, which proposes the criteria."
+)
 def draft(prompts: Path, out: Path, max_criteria: int, keep: bool, resume: bool, judge: JudgeChoice) -> None:
     """Let a model propose a rubric for each of PROMPTS: criteria for a person to read and mend.
 
@@ -102,7 +104,8 @@ def draft(prompts: Path, out: Path, max_criteria: int, keep: bool, resume: bool,
     failures: dict[str, NoAnswer] = {}
     made: list[Task] = []
     try:
-        with progress(stderr, len(new)) as bar:
+        with count_bars(stderr) as bars:
+            bar = bars.add_task("draft", total=len(new))
 
             def finished(prompt: Prompt, result: Task | NoAnswer) -> None:
                 if isinstance(result, Exception):
@@ -110,7 +113,7 @@ def draft(prompts: Path, out: Path, max_criteria: int, keep: bool, resume: bool,
                 else:
                     file.add(result)
                     made.append(result)
-                bar.advance(bar.task_ids[0])
+                bars.advance(bar)
 
             draft_rubrics(
                 new,
@@ -192,16 +195,6 @@ class DraftFile:
 # ----------------------------------------------------------------------------------------------------------- output
 
 
-def progress(where: Console, total: int) -> Any:
-    """A bar over the prompts; it draws nothing where there is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("draft"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=where, transient=True, disable=not where.is_terminal)
-    bar.add_task("draft", total=total)
-    return bar
-
-
 def print_summary(stdout: Console, drafts: Sequence[Task]) -> None:
     """Print what the drafts hold and what a person should look at, in a few lines."""
     from rtt.verifiers.judge.drafting import doubts, mark_of, note_of
@@ -220,7 +213,9 @@ def print_summary(stdout: Console, drafts: Sequence[Task]) -> None:
             if "refused" in note:
                 refused.append(f"{task.id}, {criterion.id}: {note['refused']}")
             counts["flagged"] += criterion.id in flagged or "refused" in note
-    head = f"{counted(len(drafts), 'draft')}: {_criteria(counts['criteria'])}, {counts['rules']:,} decided by rules"
+    criteria = counted(counts["criteria"], "criterion", "criteria")
+    criteria = counted(counts["criteria"], "criterion", "criteria")
+    head = f"{counted(len(drafts), 'draft')}: {criteria}, {counts['rules']:,} decided by rules"
     if counts["recognised"]:
         head += f" ({counts['recognised']:,} recognised by their words)"
     parts = [head]
@@ -241,12 +236,12 @@ def print_summary(stdout: Console, drafts: Sequence[Task]) -> None:
 
 def spent(endpoint: Endpoint, prices: tuple[float, float] | None) -> str:
     """What the endpoint did, in one line."""
-    counts = Counter(endpoint.counts())
-    asked, answered = counts["prompt_tokens"], counts["completion_tokens"]
-    words = f"{endpoint.model}: {counted(counts['calls'], 'request')}, {asked + answered:,} tokens"
-    if prices is not None:
-        words += f", about ${(asked * prices[0] + answered * prices[1]) / 1e6:.4f}"
-    return words
+    from rtt.verifiers.judge import JudgeReport
+
+    report = JudgeReport(**endpoint.counts(), failures={}, prices=prices)
+    tokens = report.prompt_tokens + report.completion_tokens
+    words = f"{endpoint.model}: {counted(report.calls, 'request')}, {tokens:,} tokens"
+    return words if report.cost is None else f"{words}, about ${report.cost:.4f}"
 
 
 def _complaint(failures: dict[str, NoAnswer], total: int, resume: bool) -> str:
@@ -256,14 +251,3 @@ def _complaint(failures: dict[str, NoAnswer], total: int, resume: bool) -> str:
     then = "the same command asks for these again" if resume else "drafts that were there before stay"
     head = f"no draft for {len(failures):,} of {counted(total, 'prompt')}; {then}:"
     return "\n".join([head, *lines])
-
-
-def _criteria(count: int) -> str:
-    return "1 criterion" if count == 1 else f"{count:,} criteria"
-
-
-for _option in draft.params:
-    if isinstance(_option, click.Option) and _option.name == "judge_model":
-        _option.help = "A model behind an OpenAI-compatible endpoint, which proposes the criteria."
-    elif isinstance(_option, click.Option) and _option.name in ("per_call", "cache", "no_cache"):
-        _option.hidden = True  # about verdicts alone; it changes nothing here

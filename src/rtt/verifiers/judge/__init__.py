@@ -264,7 +264,7 @@ class Judge:
             VerifierError: the judge was closed meanwhile.
         """
         verdicts: list[list[Verdict | None]] = [[None] * len(question.criteria) for question in questions]
-        wanted = list(self._wanted(questions, sample, verdicts))
+        wanted = self._wanted(questions, sample, verdicts)
         if progress is not None and (done := sum(verdict is not None for row in verdicts for verdict in row)):
             progress(done)
 
@@ -276,23 +276,17 @@ class Judge:
                 progress(len(item.places))
 
         with self._cache.opened() as cache:
-            left = []
-            answers = cache.get_all(item.key for item in wanted)
+            kept = _kept(cache, wanted)
             for item in wanted:
-                found = _understood(answers.get(item.key), item)
-                if found is None:
-                    left.append(item)
-                else:
-                    finish(item, found, "cached")
-            if left:
+                if item.key in kept:
+                    finish(item, kept[item.key], "cached")
+            if left := [item for item in wanted if item.key not in kept]:
                 self._line.run(self._ask_all, self._calls(left), cache, finish)
         return [[verdict for verdict in row if verdict is not None] for row in verdicts]
 
     # ------------------------------------------------------------------------------------------- what is to be asked
 
-    def _wanted(
-        self, questions: Sequence[Question], sample: int, verdicts: list[list[Verdict | None]]
-    ) -> Iterable[_Item]:
+    def _wanted(self, questions: Sequence[Question], sample: int, verdicts: list[list[Verdict | None]]) -> list[_Item]:
         """The distinct items of the questions; those of blank responses get their verdicts at once."""
         items: dict[str, _Item] = {}
         settings = self._settings(sample)
@@ -313,7 +307,7 @@ class Judge:
                 key.update(json.dumps(criterion.text).encode())
                 name = key.hexdigest()
                 items.setdefault(name, _Item(name, shown, criterion.text, [])).places.append((place, k))
-        return items.values()
+        return list(items.values())
 
     def _settings(self, sample: int) -> Any:
         """The beginning of a key: all that an answer depends on but the exhibit and the criterion."""
@@ -388,19 +382,19 @@ class Judge:
             mine = [item for item in left if not self._shared or cache.claim(item.key, CLAIM_SECONDS)]
             if mine:
                 async with self._claimed(cache, mine):
-                    missing = []
-                    for item in mine:  # somebody else may have got the answer since this call looked for it
-                        if (found := _kept(cache, item)) is not None:
-                            settle(item, found, "cached")
-                        else:
-                            missing.append(item)
+                    kept = _kept(cache, mine)  # somebody else may have got an answer since this call looked for it
+                    for item in mine:
+                        if item.key in kept:
+                            settle(item, kept[item.key], "cached")
+                    missing = [item for item in mine if item.key not in kept]
                     for item, result in await self._ask_model(session, missing, cache) if missing else ():
                         settle(item, result, "asked")
-            left = [item for item in left if item not in mine]
-            for item in left.copy():  # asked by other processes
-                if (found := _kept(cache, item)) is not None:
-                    settle(item, found, "shared")
-                    left.remove(item)
+            others = [item for item in left if item not in mine]  # asked by other processes
+            kept = _kept(cache, others)
+            for item in others:
+                if item.key in kept:
+                    settle(item, kept[item.key], "shared")
+            left = [item for item in others if item.key not in kept]
             if left and all(cache.is_claimed(item.key) for item in left):
                 await asyncio.sleep(pause)
                 pause = min(1.5 * pause, 1.0)
@@ -511,15 +505,15 @@ _MENDABLE = {
 """What another attempt may mend, and what the model is told. The rest was retried by the client, or is final."""
 
 
-def _kept(cache: OpenCache, item: _Item) -> Finding | None:
-    """What the cache answers; None: nothing, or something damaged that is asked for again."""
-    return _understood(cache.get(item.key), item)
+def _kept(cache: OpenCache, items: Sequence[_Item]) -> dict[str, Finding]:
+    """What the cache answers, by key; without what is not there, or is damaged and will be asked for again."""
+    answers = cache.get_all(item.key for item in items)
+    found = {item.key: _understood(answers[item.key], item) for item in items if item.key in answers}
+    return {key: finding for key, finding in found.items() if finding is not None}
 
 
-def _understood(answer: str | None, item: _Item) -> Finding | None:
-    """What an answer of the cache means."""
-    if answer is None:
-        return None
+def _understood(answer: str, item: _Item) -> Finding | None:
+    """What an answer of the cache means; None: nothing that can be used."""
     try:
         try:
             entry = Entry.model_validate_json(answer)

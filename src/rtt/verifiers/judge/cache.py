@@ -17,6 +17,12 @@ from typing import Any
 
 from rtt.endpoints import missing_extra
 from rtt.errors import DataError
+from rtt.model_sources import cache_folder
+
+
+def users_folder() -> Path:
+    """The folder of answers where none is named: ``judge/`` in RTT's cache folder."""
+    return cache_folder() / "judge"
 
 
 class AnswerCache:
@@ -70,11 +76,7 @@ class OpenCache:
 
     def get_all(self, keys: Iterable[str]) -> dict[str, str]:
         """The answers that are there, by key."""
-        if self._store is None:
-            return {}
-        with _explained(self._folder):
-            found = {key: self._store.get(key) for key in keys}
-        return {key: answer for key, answer in found.items() if isinstance(answer, str)}
+        return {key: answer for key in keys if (answer := self.get(key)) is not None}
 
     def put(self, key: str, answer: str) -> None:
         """Keep an answer."""
@@ -87,7 +89,7 @@ class OpenCache:
         if self._store is not None and answers:
             with _explained(self._folder), self._store.transact(retry=True):
                 for key, answer in answers.items():
-                    self._store.set(key, answer, retry=True)
+                    self.put(key, answer)
 
     def claim(self, key: str, seconds: float) -> bool:
         """Whether this caller is to ask: nobody else has said so within the time that they gave."""

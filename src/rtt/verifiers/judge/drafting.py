@@ -29,11 +29,9 @@ import functools
 import itertools
 import json
 import re
-import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +51,7 @@ from rtt.rule_schemas import (
     validate_arguments,
 )
 from rtt.verifiers import verify_rule
-from rtt.verifiers.judge.prompts import block, digest
+from rtt.verifiers.judge.prompts import block, digest, in_words, mark_for, prompt_file
 
 if TYPE_CHECKING:
     from rtt.endpoints import Connection, Endpoint
@@ -207,23 +205,15 @@ class DraftTemplate:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        if path is None:
-            self.text = resources.files("rtt.verifiers.judge").joinpath("prompts/draft.txt").read_text("utf-8")
-        else:
-            try:
-                self.text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(
-                    f"prompt {path}: cannot be read: {error}; expected a text file in UTF-8"
-                ) from None
-        self._template = string.Template(self.text)
-        places = set(self._template.get_identifiers())
-        if not self._template.is_valid() or not _REQUIRED <= places <= _REQUIRED | _OPTIONAL:
-            raise ConfigurationError(
-                f"prompt {path}: has the places {sorted(places)}; expected $conversation, $rules, $most (the number of "
-                "criteria) and $fence (the mark that keeps data and instructions apart), if wanted $criteria and "
-                "$reference, and $$ for a dollar sign"
-            )
+        self._template = prompt_file(
+            path,
+            "draft.txt",
+            _REQUIRED,
+            _OPTIONAL,
+            "$conversation, $rules, $most (the number of criteria) and $fence (the mark that keeps data and "
+            "instructions apart), if wanted $criteria and $reference",
+        )
+        self.text = self._template.template
 
     @property
     def name(self) -> str:
@@ -238,14 +228,10 @@ class DraftTemplate:
             most: how many criteria are asked for, at most.
             again: whether an earlier reply could not be used.
         """
-        reference = prompt.reference
-        if reference is not None and not isinstance(reference, str):
-            reference = json.dumps(reference, ensure_ascii=False, indent=1)
-        contents = [message.content for message in prompt.messages]
+        reference = in_words(prompt.reference)
         kept = "\n".join(f"- {criterion.text}" for criterion in prompt.kept)
-        data = [*contents, kept, reference or ""]
-        marks = (digest([number, *data])[:12] for number in itertools.count())
-        fence = next(mark for mark in marks if not any(mark in text for text in data))
+        data = [*(message.content for message in prompt.messages), kept, reference]
+        fence = mark_for(data, data)
 
         conversation = "\n".join(block(message.role, message.content, fence) for message in prompt.messages)
         text = self._template.substitute(

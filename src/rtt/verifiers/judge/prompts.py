@@ -87,10 +87,15 @@ def exhibit(task: Task, response: str, scope: CriterionScope) -> Exhibit:
         messages = messages[-1:]
     elif scope == "system":
         messages = tuple(message for message in messages[:-1] if message.role == "system") + messages[-1:]
-    reference = task.reference
+    conversation = tuple((message.role, message.content) for message in messages)
+    return Exhibit(conversation, response, in_words(task.reference))
+
+
+def in_words(reference: Any) -> str:
+    """A reference as the model is shown it: text as it is, other JSON written out; "" where there is none."""
     if reference is not None and not isinstance(reference, str):
-        reference = json.dumps(reference, ensure_ascii=False, indent=1)
-    return Exhibit(tuple((message.role, message.content) for message in messages), response, reference or "")
+        return json.dumps(reference, ensure_ascii=False, indent=1)
+    return reference or ""
 
 
 class Template:
@@ -104,17 +109,16 @@ class Template:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.text = _read(path)
-        template = string.Template(self.text)
-        places = set(template.get_identifiers())
-        if not template.is_valid() or not REQUIRED <= places <= REQUIRED | OPTIONAL:
-            raise ConfigurationError(
-                f"prompt {path}: has the places {sorted(places)}; expected $criteria, $response and $fence (the mark "
-                "that keeps data and instructions apart), if wanted $conversation and $reference, and $$ for a dollar "
-                "sign"
-            )
-        self._template = template
-        self._shows = places & OPTIONAL
+        self._template = prompt_file(
+            path,
+            "judge.txt",
+            REQUIRED,
+            OPTIONAL,
+            "$criteria, $response and $fence (the mark that keeps data and instructions apart), if wanted "
+            "$conversation and $reference",
+        )
+        self.text = self._template.template
+        self._shows = OPTIONAL.intersection(self._template.get_identifiers())
 
     def shown(self, of: Exhibit) -> Exhibit:
         """The exhibit without what this template has no place for: what an answer can depend on."""
@@ -155,7 +159,12 @@ def fence_of(of: Exhibit, criteria: Sequence[str]) -> str:
     the state of a common beginning (vLLM, llama.cpp) answer sooner.
     """
     texts = [of.response, of.reference, *itertools.chain(*of.conversation), *criteria]
-    marks = (digest([number, of.conversation, of.response, of.reference])[:12] for number in itertools.count())
+    return mark_for([of.conversation, of.response, of.reference], texts)
+
+
+def mark_for(values: Sequence[Any], texts: Sequence[str]) -> str:
+    """Twelve hexadecimal digits, always the same for the same JSON values, that occur in none of the texts."""
+    marks = (digest([number, *values])[:12] for number in itertools.count())
     return next(mark for mark in marks if not any(mark in text for text in texts))
 
 
@@ -173,9 +182,30 @@ def _again(problem: str) -> str:
     return f"Your last reply could not be used: {problem}. Reply once more, with the JSON object and nothing else."
 
 
-def _read(path: Path | None) -> str:
-    if path is None:
-        return _bundled()
+def prompt_file(
+    path: Path | None, bundled: str, required: frozenset[str], optional: frozenset[str], places: str
+) -> string.Template:
+    """A prompt file: UTF-8, with all of the required places and no other ones but the optional.
+
+    Args:
+        path: the file; None: the one of this name that comes with the package.
+        bundled: that name.
+        required, optional: the places.
+        places: the same in words, for the message.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its places are others.
+    """
+    template = string.Template(_bundled(bundled) if path is None else _read(path))
+    found = set(template.get_identifiers())
+    if not template.is_valid() or not required <= found <= required | optional:
+        raise ConfigurationError(
+            f"prompt {path}: has the places {sorted(found)}; expected {places}, and $$ for a dollar sign"
+        )
+    return template
+
+
+def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -183,5 +213,5 @@ def _read(path: Path | None) -> str:
 
 
 @functools.cache
-def _bundled() -> str:
-    return resources.files("rtt.verifiers.judge").joinpath("prompts/judge.txt").read_text("utf-8")
+def _bundled(name: str) -> str:
+    return resources.files("rtt.verifiers.judge").joinpath("prompts", name).read_text("utf-8")
