@@ -145,7 +145,7 @@ def test_the_family_may_be_named_and_is_dropped() -> None:
         ("keywords:existance", "did you mean 'keywords:existence'"),
         ("ifeval:no_comma", "did you mean 'punctuation:no_comma'"),
         ("ifeval:ifeval:keywords:existence", "did you mean 'keywords:existence'"),
-        ("muldimif:Length:Sentences", "there is no family 'muldimif' here"),
+        ("someeval:Length:Sentences", "there is no family 'someeval' here"),
         ("zzz", r"see rtt\.rule_schemas\.rule_names\(\)"),
         ("", r"see rtt\.rule_schemas\.rule_names\(\)"),
     ],

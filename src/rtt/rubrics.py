@@ -68,8 +68,6 @@ MAX_PROBLEMS = 20
 MAX_DEPTH = 64
 """How deep lists and objects may be nested in ``metadata``, ``reference``, ``source`` and rule arguments."""
 
-_FAMILY = "ifeval:"
-
 
 # --------------------------------------------------------------------------------------------------- in memory
 
@@ -343,7 +341,7 @@ class Task(_Model):
 
 
 def read_tasks(path: str | os.PathLike[str]) -> list[Task]:
-    """Read a task file, in order: JSON Lines in UTF-8, in this project's format or IFEval's, recognised line by line.
+    """Read a task file, in order: JSON Lines in UTF-8, this project's or IFEval's and IFBench's, told line by line.
 
     Blank lines, CRLF line ends and a byte order mark at the start are accepted.
 
@@ -538,11 +536,17 @@ def _from_ifeval(value: Mapping[str, Any]) -> Task:
     if problems:
         raise LineError(*problems)
     return Task(
-        id=f"ifeval/{line.key}",
+        id=f"{_benchmark(criteria)}/{line.key}",
         prompt=(Message(role="user", content=line.prompt),),
         rubric=Rubric(criteria=tuple(criteria)),
         metadata={"key": line.key},
     )
+
+
+def _benchmark(criteria: Sequence[Criterion]) -> str:
+    """Whose line it is: IFBench's lines have the format of IFEval's, and other instructions."""
+    rules = [criterion.rule for criterion in criteria if criterion.rule is not None]
+    return "ifbench" if any(rule_schemas.family_of(rule.name) == "ifbench" for rule in rules) else "ifeval"
 
 
 def _rule(
@@ -582,19 +586,10 @@ def _to_object(task: Task) -> dict[str, Any]:
     return line
 
 
-def _name_on_disk(name: str) -> str:
-    """IFEval's rules carry their family, a rule that was registered has a namespace of its own."""
-    try:
-        rule_schemas.canonical_name(_FAMILY + name)
-    except UnknownRuleError:
-        return name
-    return _FAMILY + name
-
-
 def _criterion_to_object(criterion: Criterion) -> dict[str, Any]:
     line: dict[str, Any] = {"id": criterion.id, "kind": criterion.kind, "text": criterion.text}
     if criterion.rule is not None:
-        line |= {"rule": _name_on_disk(criterion.rule.name), "params": criterion.rule.arguments}
+        line |= {"rule": rule_schemas.full_name(criterion.rule.name), "params": criterion.rule.arguments}
     if criterion.code is not None:
         line |= {"source": criterion.code.source, "entry": criterion.code.entry}
     line["weight"] = criterion.weight

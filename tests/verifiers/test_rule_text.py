@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rtt.errors import VerifierError
 from rtt.verifiers.rules.findings import Deadline, located
-from rtt.verifiers.rules.language import detect
+from rtt.verifiers.rules.ifeval.language import detect
 from rtt.verifiers.rules.text import capital_words, lowered, pattern, raised, sentences
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from rtt.errors import ConfigurationError, DataError, MissingDependencyError, VerifierError
 from rtt.rule_schemas import canonical_name, parse_arguments
 from rtt.verdicts import Outcome, Verdict
-from rtt.verifiers.rules import check_of, edit_of
+from rtt.verifiers.rules import rule_of
 from rtt.verifiers.rules.findings import Deadline
 
 if TYPE_CHECKING:
@@ -176,10 +176,11 @@ def verify_rule(
     name = canonical_name(rule_name)
     parsed = parse_arguments(name, arguments)
     source = f"rule:{name}"
-    if not text.strip():
+    rule = rule_of(name)
+    if not text.strip() and not rule.reads_blank:
         return Verdict(criterion_id, Outcome.VIOLATED, source, "the response is empty", scope="response")
     try:
-        finding = check_of(name)(text, parsed, Deadline(time_limit))
+        finding = rule.check(text, parsed, Deadline(time_limit))
     except Exception as error:  # noqa: BLE001
         return _undetermined(criterion_id, source, _in_words(error), failed=True)
     outcome = Outcome.SATISFIED if finding.satisfied else Outcome.VIOLATED
@@ -233,7 +234,7 @@ def counterfactual(text: str, verdict: Verdict) -> str | None:
     spans = [span for span in verdict.evidence if span.polarity == polarity]
     if not spans:
         return None
-    edit = edit_of(verdict.source.removeprefix("rule:"))
+    edit = rule_of(verdict.source.removeprefix("rule:")).edit
     pieces: list[str] = []
     position = 0
     for span in spans:

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from rtt.rule_schemas import (
+from rtt.rule_schemas import canonical_name, describe, parse_arguments
+from rtt.rule_schemas.ifeval import (
     LANGUAGES,
     CapitalWordFrequency,
     EndChecker,
@@ -43,9 +44,6 @@ from rtt.rule_schemas import (
     Postscript,
     RepeatPrompt,
     ResponseLanguage,
-    canonical_name,
-    describe,
-    parse_arguments,
 )
 
 

@@ -42,14 +42,15 @@ from rtt.errors import ConfigurationError, DataError, RTTError
 from rtt.json_lines import LineError, decode_line, read_lines
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task, parse_task, read_tasks
 from rtt.rule_schemas import (
-    LANGUAGES,
     RuleArguments,
     canonical_name,
     describe,
+    family_of,
     parse_arguments,
     rule_names,
     validate_arguments,
 )
+from rtt.rule_schemas.ifeval import LANGUAGES
 from rtt.verifiers import verify_rule
 from rtt.verifiers.judge.prompts import block, digest, in_words, mark_for, prompt_file
 
@@ -286,9 +287,14 @@ def _properties(schema: type[RuleArguments]) -> dict[str, dict[str, Any]]:
 
 
 def _offered() -> dict[str, type[RuleArguments]]:
-    """The rules that a model can be told of, and their arguments: IFEval's, and registered ones without arguments."""
+    """The rules that a model can be told of, and their arguments: IFEval's, and registered ones without arguments.
+
+    The rules of other benchmarks ask for what few users would, and would make a long list longer.
+    """
     offered = {}
     for name in rule_names():
+        if family_of(name) in ("ifbench", "muldimif", "rtt"):
+            continue
         try:
             offered[name] = type(parse_arguments(name, _EXAMPLES.get(name, {})))
         except RTTError:  # a registered rule whose arguments have no example here

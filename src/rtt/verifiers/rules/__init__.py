@@ -1,18 +1,13 @@
-"""The registry of rules: each name's check, a family a file; each gives a verdict and its evidence.
+"""The registry of rules: each name's check, a benchmark a package; each gives a verdict and its evidence.
 
-    keywords       existence · frequency · forbidden_words · letter_frequency
-    length         number_words · number_sentences · number_paragraphs · nth_paragraph_first_word
-    content        number_placeholders · postscript
-    layout         number_bullet_lists · constrained_response · number_highlighted_sections · multiple_sections ·
-                   json_format · title
-    combination    two_responses · repeat_prompt
-    ends           end_checker · quotation
-    case           capital_word_frequency · english_capital · english_lowercase
-    language       response_language
-    punctuation    no_comma
+    ifeval         the 25 instruction types of IFEval
+    ifbench        the 58 of IFBench
+    muldimif       the 12 checkers of MulDimIF
+    corrected      rules of our own beside those whose official check is wrong
 
     findings       what a check returns, and what checks share
     text           sentences, capital words, patterns from data
+    registered     what the registry holds of a rule; edits that should turn a verdict
 
 A check is a function of the text, the rule's arguments and a deadline to a
 :class:`~rtt.verifiers.rules.findings.Finding`. It reads the text and nothing else: no clock but the deadline, no
@@ -24,7 +19,7 @@ included, for under an official name the verdict is the official one, and its ev
 - *Violated by something that is there* (a comma, the words after the n-th): these characters violate.
 - *Violated because something is not there*: ``missing``; what there is of it supports and is never to blame.
 - *A property of the whole* (a language, too few words): the whole response.
-- A blank response violates every rule, as a whole; the checks never see one.
+- A blank response violates a rule, as a whole, without a look at its check (all but MulDimIF's, see ``reads_blank``).
 
 A rule of your own:
 
@@ -44,29 +39,13 @@ From then on tasks may name it, :func:`rtt.verifiers.verify` runs it, and errors
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rtt.rule_schemas import RuleArguments, canonical_name, register_schema
-from rtt.verdicts import Outcome, Span
-from rtt.verifiers.rules import (
-    case,
-    combination,
-    content,
-    ends,
-    keywords,
-    language,
-    layout,
-    length,
-    punctuation,
-)
-from rtt.verifiers.rules.findings import Deadline, Finding
+from rtt.verifiers.rules import corrected, ifbench, ifeval, muldimif
+from rtt.verifiers.rules.registered import Check, Edit, RegisteredRule, deleted
 
-Check = Callable[[str, Any, Deadline], Finding]
-"""From the text, the rule's arguments and a deadline to what was found."""
-
-Edit = Callable[[str, Span, Outcome], str]
-"""What to put in place of an evidence span to turn the verdict: from the text, the span and the outcome."""
+__all__ = ["Check", "Edit", "RegisteredRule", "register_rule", "rule_of"]
 
 
 def register_rule(
@@ -91,90 +70,16 @@ def register_rule(
         ConfigurationError: the name has no namespace of its own, or is taken.
     """
     register_schema(name, schema, describe)
-    _RULES[name] = RegisteredRule(check, edit or _deleted)
+    _RULES[name] = RegisteredRule(check, edit or deleted)
 
 
-def check_of(name: str) -> Check:
-    """The check of a rule.
-
-    Raises:
-        UnknownRuleError: no rule has this name.
-    """
-    return _RULES[canonical_name(name)].check
-
-
-def edit_of(name: str) -> Edit:
-    """The counterfactual edit of a rule.
+def rule_of(name: str) -> RegisteredRule:
+    """The check and the edit of a rule.
 
     Raises:
         UnknownRuleError: no rule has this name.
     """
-    return _RULES[canonical_name(name)].edit
+    return _RULES[canonical_name(name)]
 
 
-def _deleted(text: str, span: Span, outcome: Outcome) -> str:
-    return ""
-
-
-def _marked(text: str, span: Span, outcome: Outcome) -> str:
-    """Another character in place of a bullet: deleting the first of "- - -" would leave a bullet."""
-    return "•"
-
-
-def _wrapped(text: str, span: Span, outcome: Outcome) -> str:
-    """The quotation mark that is missing, beside the character in its place."""
-    character = text[span.start : span.end]
-    if outcome is Outcome.SATISFIED:
-        return ""
-    opens, closes = not text[: span.start].strip(), not text[span.end :].strip()
-    return '"' * opens + character + '"' * closes
-
-
-def _capitalised(text: str, span: Span, outcome: Outcome) -> str:
-    return _if_cased(text[span.start : span.end].upper(), str.isupper)
-
-
-def _lowercased(text: str, span: Span, outcome: Outcome) -> str:
-    return _if_cased(text[span.start : span.end].lower(), str.islower)
-
-
-def _if_cased(word: str, holds: Callable[[str], bool]) -> str:
-    """Small letters without a capital ("ª") cannot be put in capitals, so the word goes."""
-    return word if holds(word) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredRule:
-    """A rule's check and its counterfactual edit."""
-
-    check: Check
-    edit: Edit = _deleted
-
-
-_RULES: dict[str, RegisteredRule] = {
-    "keywords:existence": RegisteredRule(keywords.existence),
-    "keywords:frequency": RegisteredRule(keywords.frequency),
-    "keywords:forbidden_words": RegisteredRule(keywords.forbidden_words),
-    "keywords:letter_frequency": RegisteredRule(keywords.letter_frequency),
-    "language:response_language": RegisteredRule(language.response_language),
-    "length_constraints:number_words": RegisteredRule(length.number_words),
-    "length_constraints:number_sentences": RegisteredRule(length.number_sentences),
-    "length_constraints:number_paragraphs": RegisteredRule(length.number_paragraphs),
-    "length_constraints:nth_paragraph_first_word": RegisteredRule(length.nth_paragraph_first_word),
-    "detectable_content:number_placeholders": RegisteredRule(content.number_placeholders),
-    "detectable_content:postscript": RegisteredRule(content.postscript),
-    "detectable_format:number_bullet_lists": RegisteredRule(layout.number_bullet_lists, _marked),
-    "detectable_format:constrained_response": RegisteredRule(layout.constrained_response),
-    "detectable_format:number_highlighted_sections": RegisteredRule(layout.number_highlighted_sections),
-    "detectable_format:multiple_sections": RegisteredRule(layout.multiple_sections),
-    "detectable_format:json_format": RegisteredRule(layout.json_format),
-    "detectable_format:title": RegisteredRule(layout.title),
-    "combination:two_responses": RegisteredRule(combination.two_responses),
-    "combination:repeat_prompt": RegisteredRule(combination.repeat_prompt),
-    "startend:end_checker": RegisteredRule(ends.end_checker),
-    "startend:quotation": RegisteredRule(ends.quotation, _wrapped),
-    "change_case:capital_word_frequency": RegisteredRule(case.capital_word_frequency),
-    "change_case:english_capital": RegisteredRule(case.english_capital, _capitalised),
-    "change_case:english_lowercase": RegisteredRule(case.english_lowercase, _lowercased),
-    "punctuation:no_comma": RegisteredRule(punctuation.no_comma),
-}
+_RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES, **muldimif.RULES, **corrected.RULES}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from rtt.rule_schemas import CapitalWordFrequency, NoArguments
+from rtt.rule_schemas.ifeval import CapitalWordFrequency
+from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, counted, offending, whole
-from rtt.verifiers.rules.language import detect, name
+from rtt.verifiers.rules.ifeval.language import detect, name
 from rtt.verifiers.rules.text import WORD, capital_words
 
 

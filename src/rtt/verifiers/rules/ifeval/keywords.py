@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtt.rule_schemas import Existence, ForbiddenWords, Frequency, LetterFrequency
+from rtt.rule_schemas.ifeval import Existence, ForbiddenWords, Frequency, LetterFrequency
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
 from rtt.verifiers.rules.text import lowered, pattern, raised
 

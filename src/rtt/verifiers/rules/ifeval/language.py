@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from rtt.rule_schemas import LANGUAGES, ResponseLanguage
+from rtt.rule_schemas.ifeval import LANGUAGES, ResponseLanguage
 from rtt.verifiers.rules.findings import Deadline, Finding, whole
 
 

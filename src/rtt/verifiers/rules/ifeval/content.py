@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rtt.rule_schemas import NumberPlaceholders, Postscript
+from rtt.rule_schemas.ifeval import NumberPlaceholders, Postscript
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, present
 from rtt.verifiers.rules.text import lowered, pattern, raised
 

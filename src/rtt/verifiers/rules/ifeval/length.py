@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from rtt.rule_schemas import NthParagraphFirstWord, NumberParagraphs, NumberSentences, NumberWords
+from rtt.rule_schemas.ifeval import NthParagraphFirstWord, NumberParagraphs, NumberSentences, NumberWords
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, present, whole
 from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, WORD, sentences, stripped
 

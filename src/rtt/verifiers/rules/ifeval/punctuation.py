@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtt.rule_schemas import NoArguments
+from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, offending, whole
 
 

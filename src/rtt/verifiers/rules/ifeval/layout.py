@@ -6,7 +6,8 @@ import json
 import re
 
 from rtt.errors import VerifierError
-from rtt.rule_schemas import OPTIONS, MultipleSections, NoArguments, NumberBulletLists, NumberHighlightedSections
+from rtt.rule_schemas.ifeval import OPTIONS, MultipleSections, NumberBulletLists, NumberHighlightedSections
+from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
 from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, pattern, stripped
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rtt.rule_schemas import EndChecker, NoArguments
+from rtt.rule_schemas.ifeval import EndChecker
+from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, located, offending, present
 from rtt.verifiers.rules.text import lowered, raised, stripped
 

@@ -1,0 +1,10 @@
+"""What IFBench asks of form: the groups ``sentence``, ``format`` and ``custom``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtt.rule_schemas.schema import RuleSchema
+
+RULES: Mapping[str, RuleSchema] = {}
+"""Each rule's schema by its official name."""

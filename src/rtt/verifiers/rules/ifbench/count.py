@@ -1,0 +1,10 @@
+"""What is counted: the group ``count``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtt.verifiers.rules.registered import RegisteredRule
+
+RULES: Mapping[str, RegisteredRule] = {}
+"""Each rule by its official name."""

@@ -1,0 +1,10 @@
+"""One request each: the group ``custom``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtt.verifiers.rules.registered import RegisteredRule
+
+RULES: Mapping[str, RegisteredRule] = {}
+"""Each rule by its official name."""

@@ -1,0 +1,10 @@
+"""Sentences against each other: the group ``sentence``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtt.verifiers.rules.registered import RegisteredRule
+
+RULES: Mapping[str, RegisteredRule] = {}
+"""Each rule by its official name."""

@@ -1,0 +1,10 @@
+"""Words one by one: the group ``words``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtt.verifiers.rules.registered import RegisteredRule
+
+RULES: Mapping[str, RegisteredRule] = {}
+"""Each rule by its official name."""
