@@ -12,8 +12,9 @@ import json
 from pathlib import Path
 
 from rtt.demo.evaluation import evaluate
-from rtt.demo.models import load_model, obtain_model
+from rtt.demo.models import obtain_model
 from rtt.demo.run import bundled_tasks
+from rtt.generation import load_model
 
 TARGET = Path(__file__).parent.parent / "src" / "rtt" / "data" / "demo_responses.jsonl"
 BATCH = 48

@@ -11,10 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from rtt.demo import evaluation  # noqa: E402
-from rtt.demo.evaluation import Interval, Sample, Tally, compare, evaluate, summarise  # noqa: E402
+from rtt.demo.evaluation import Sample, compare, evaluate, summarise  # noqa: E402
 from rtt.demo.models import tiny_model  # noqa: E402
 from rtt.errors import ConfigurationError  # noqa: E402
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task  # noqa: E402
+from rtt.statistics import Interval, Tally  # noqa: E402
 from rtt.verdicts import Outcome  # noqa: E402
 
 YES, NO, UNKNOWN = Outcome.SATISFIED, Outcome.VIOLATED, Outcome.UNDETERMINED

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch")
 
 from rtt import model_sources  # noqa: E402
 from rtt.demo import models  # noqa: E402
-from rtt.demo.models import load_model, obtain_model, tiny_model  # noqa: E402
+from rtt.demo.models import obtain_model, tiny_model  # noqa: E402
 from rtt.errors import ConfigurationError  # noqa: E402
+from rtt.generation import load_model  # noqa: E402
 
 CHAT = [{"role": "user", "content": "Hi."}]
 

@@ -278,7 +278,8 @@ def test_relevance_is_set_by_name_and_reaches_the_trainer(tmp_path: Path, monkey
 
 def test_the_verdict_tells_improvement_from_noise(finished: tuple[Path, Report, str]) -> None:
     _, report, _ = finished
-    from rtt.demo.evaluation import Comparison, Interval
+    from rtt.demo.evaluation import Comparison
+    from rtt.statistics import Interval
 
     comparison = Comparison(rubric=Interval(0.2, 0.1, 0.3), instruction=Interval(0.05, -0.01, 0.1), rules={})
     told = replace(report, arms=[replace(report.arms[0], comparison=comparison)], random_model=False)

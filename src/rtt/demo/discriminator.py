@@ -351,7 +351,8 @@ def _evaluate(
     }
     subsets: dict[str, int] = {}
     if settings.contrast_examples and not fast:
-        from rtt.demo.models import load_model, obtain_model
+        from rtt.demo.models import obtain_model
+        from rtt.generation import load_model
 
         compared["contrast"] = ContrastScorer(*load_model(obtain_model().folder))
         subsets["contrast"] = settings.contrast_examples

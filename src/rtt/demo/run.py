@@ -296,7 +296,7 @@ def _model(model: str | None, *, fast: bool, console: Console) -> tuple[ModelSou
 
 
 def _loader(folder: Path) -> Loader:
-    from rtt.demo.models import load_model
+    from rtt.generation import load_model
 
     return lambda: load_model(folder)
 
