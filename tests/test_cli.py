@@ -20,9 +20,10 @@ from rich.console import Console
 
 import rtt
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Span, Task, Verdict
+from rtt.answers import Answer
 from rtt.cli import COMMANDS, cli
-from rtt.cli.verify import Answer, highlighted, print_result, visible
 from rtt.cli.verify import Result as Verified
+from rtt.cli.verify import highlighted, print_result, visible
 from rtt.rubrics import Code, write_tasks
 
 MAIL = Task(

@@ -16,11 +16,11 @@ from click.testing import CliRunner, Result
 from scripted_endpoint import NO, YES, Reply, Server, completion, criteria_of, judged, judges, says
 
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Task
+from rtt.answers import Answer
 from rtt.cli import judge as group
 from rtt.cli.judge import check as module
 from rtt.cli.judge.asking import Cost, ask, measured, schedule_orders
 from rtt.cli.judge.gold import Item, gold_of_file, gold_of_rules
-from rtt.cli.verify import Answer
 from rtt.errors import VerifierError
 from rtt.rubrics import Code, write_tasks
 from rtt.verdicts import Verdict

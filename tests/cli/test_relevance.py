@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Span, Task, Verdict
+from rtt.answers import Answer
 from rtt.cli import cli
 from rtt.cli.relevance import (
     MARKS,
@@ -33,7 +34,7 @@ from rtt.cli.relevance import (
     steps,
     words,
 )
-from rtt.cli.verify import Answer, Result
+from rtt.cli.verify import Result
 from rtt.relevance import relevance_names
 from rtt.responses import Response
 from rtt.rubrics import write_tasks

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.answers import Answer, read_responses
 from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
 from rtt.cli.terminal import SIGNS, console, progress_bar, quoted, refuse_overwriting, visible
-from rtt.cli.verify import Answer, Result, criterion_option, read_responses, verified
+from rtt.cli.verify import Result, criterion_option, verified
 from rtt.errors import ConfigurationError, DataError, ShapeError
 from rtt.json_lines import write_lines
 from rtt.verdicts import Outcome

@@ -33,7 +33,7 @@ from rtt.errors import DataError, VerifierError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtt.cli.verify import Answer
+    from rtt.answers import Answer
     from rtt.relevance.discriminator.examples import Example
     from rtt.rubrics import Criterion, Rule, Task
     from rtt.verdicts import Verdict
@@ -107,7 +107,7 @@ def label(
 
     Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
     """
-    from rtt.cli.verify import read_responses
+    from rtt.answers import read_responses
     from rtt.relevance.discriminator.examples import dataset_card, iter_examples
     from rtt.verifiers.judge.drafting import read_accepted
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtt.answers import read_responses
 from rtt.cli.judge.asking import (
     ORDERS_FROM,
     Answers,
@@ -35,7 +36,7 @@ from rtt.cli.judge.asking import (
 from rtt.cli.judge.gold import Gold, Item, Progress, drawn, gold_of_file, gold_of_rules
 from rtt.cli.judging import judge_options
 from rtt.cli.terminal import console, count_bars, counted, print_table, quoted, refuse_overwriting
-from rtt.cli.verify import criterion_option, read_responses
+from rtt.cli.verify import criterion_option
 from rtt.errors import DataError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from rtt.cli.terminal import counted, shortened
 from rtt.errors import DataError
 
 if TYPE_CHECKING:
-    from rtt.cli.verify import Answer
+    from rtt.answers import Answer
     from rtt.rubrics import Criterion, Task
     from rtt.verdicts import Verdict
 
