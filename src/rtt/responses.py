@@ -12,6 +12,7 @@ the one that the tokenizer would choose).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -93,6 +94,21 @@ def response_from_tokens(
     end = start + len(answer)
     clipped = tuple((min(max(a, start), end) - start, min(max(b, start), end) - start) for a, b in spans)
     return Response(task_id, answer, ids, clipped)
+
+
+def response_from_words(task_id: str, text: str) -> Response:
+    """A response whose tokens nobody kept: words stand for them, each with the blanks before it, id -1.
+
+    The words together are the text, trailing blanks belong to the last one.
+    """
+    ends = [match.end() for match in _WORD.finditer(text)]
+    if text:
+        ends[-1:] = [len(text)]
+    starts = [0, *ends[:-1]]
+    return Response(task_id, text, (-1,) * len(ends), tuple(zip(starts, ends, strict=False)))
+
+
+_WORD = re.compile(r"\S+")
 
 
 def special_tokens(response: Response, tokenizer: Tokenizer) -> list[bool]:

@@ -3,6 +3,7 @@
     rtt
     ├── train           rtt.cli.train.train
     ├── verify          rtt.cli.verify.verify
+    ├── evaluate        rtt.cli.evaluate.evaluate
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── relevance       rtt.cli.relevance.relevance
@@ -49,6 +50,7 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
+    "evaluate": Command("rtt.cli.evaluate", "Score a model or responses on IFEval, IFBench, MulDimIF or AdvancedIF."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),

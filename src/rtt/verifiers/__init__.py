@@ -198,27 +198,40 @@ def loose_variants(text: str) -> tuple[str, ...]:
     return (*cuts, *(cut.replace("*", "") for cut in cuts))
 
 
-def verify_loose(task: Task, text: str, *, time_limit: float = TIME_LIMIT) -> list[Outcome]:
+def verify_loose(
+    task: Task, text: str, *, strict: Sequence[Outcome] | None = None, time_limit: float = TIME_LIMIT
+) -> list[Outcome]:
     """IFEval's loose outcomes, in the order of the rubric: satisfied if any of the :func:`loose_variants` is.
 
     A criterion is undetermined if no variant satisfies it and some could not be decided, or if no rule decides it; with
     the fallback ``"fail"`` it then counts as violated. No judge is asked.
+
+    Args:
+        task: what was asked for.
+        text: the response.
+        strict: the outcomes on the response as it is, where they are known already: it is the first of the variants.
+        time_limit: seconds that a rule may take for one variant.
     """
-    variants = tuple(dict.fromkeys(loose_variants(text)))
+    first, *others = dict.fromkeys(loose_variants(text))
     outcomes: list[Outcome] = []
-    for criterion in task.rubric.criteria:
-        best = Outcome.UNDETERMINED if criterion.rule is None else Outcome.VIOLATED
+    for place, criterion in enumerate(task.rubric.criteria):
+        best = Outcome.UNDETERMINED
         if criterion.rule is not None:
-            name, arguments = criterion.rule.name, criterion.rule.arguments
-            for variant in variants:
-                verdict = verify_rule(name, arguments, variant, criterion_id=criterion.id, time_limit=time_limit)
-                best = max(best, verdict.outcome)
+            best = strict[place] if strict is not None else _outcome(criterion, first, time_limit)
+            for variant in others:
                 if best is Outcome.SATISFIED:
                     break
+                best = max(best, _outcome(criterion, variant, time_limit))
         if best is Outcome.UNDETERMINED and criterion.fallback == "fail":
             best = Outcome.VIOLATED
         outcomes.append(best)
     return outcomes
+
+
+def _outcome(criterion: Criterion, text: str, time_limit: float) -> Outcome:
+    assert criterion.rule is not None
+    name, arguments = criterion.rule.name, criterion.rule.arguments
+    return verify_rule(name, arguments, text, criterion_id=criterion.id, time_limit=time_limit).outcome
 
 
 def counterfactual(text: str, verdict: Verdict) -> str | None:

@@ -1,0 +1,85 @@
+"""Samplers: a model that answers a benchmark's prompts, a batch at a time.
+
+    LocalSampler        a model on this machine: a folder, a GGUF file, an id on the hub
+    EndpointSampler     a model behind an OpenAI-compatible server
+
+Each gives lines of ``responses.jsonl``: ``key``, ``response``, ``tokens``, ``ended`` (false where the limit cut it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rtt.benchmarks import Prompt, Sampling
+from rtt.generation import generate, load_model, render, sampling
+
+Line = Mapping[str, Any]
+
+
+class Sampler(Protocol):
+    """Anything that answers prompts."""
+
+    def __call__(self, prompts: Sequence[Prompt], done: Collection[int | str]) -> Iterator[list[Line]]:
+        """Answer the prompts, some at a time.
+
+        Args:
+            prompts: all of the benchmark's: which share a batch does not hang on what was done before.
+            done: keys of those that are answered already.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSampler:
+    """A model on this machine, on the GPU where there is one.
+
+    Prompts of like length share a batch. The same settings draw the same random numbers for each batch, so that a run
+    that was stopped goes on as if it had not been.
+
+    Attributes:
+        source: a model's folder or a GGUF file.
+        sampling: temperature and limit.
+        batch_size: responses generated together.
+        seed: of sampling.
+    """
+
+    source: Path
+    sampling: Sampling
+    batch_size: int
+    seed: int = 0
+
+    def __call__(self, prompts: Sequence[Prompt], done: Collection[int | str]) -> Iterator[list[Line]]:
+        """See :class:`Sampler`. A batch that is answered in part is answered anew.
+
+        Raises:
+            ConfigurationError: the model is no chat model, or its template refuses a conversation.
+            MissingDependencyError: the ``train`` extra is not installed.
+        """
+        import torch
+
+        cuda = torch.cuda.is_available()
+        model, tokenizer = load_model(self.source, dtype="auto" if cuda else "float32")
+        mover: Any = model
+        mover.to("cuda" if cuda else "cpu")
+        texts = [render(tokenizer, prompt.task.prompt) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda place: (len(texts[place]), place))
+        with sampling(model):
+            for number, start in enumerate(range(0, len(order), self.batch_size)):
+                batch = order[start : start + self.batch_size]
+                if all(prompts[place].key in done for place in batch):
+                    continue
+                made = generate(
+                    model,
+                    tokenizer,
+                    [texts[place] for place in batch],
+                    self.sampling.max_new_tokens,
+                    self.sampling.temperature,
+                    (self.seed, number),
+                )
+                yield [
+                    {"key": prompts[place].key, "response": one.text, "tokens": one.tokens, "ended": one.ended}
+                    for place, one in zip(batch, made, strict=True)
+                ]
