@@ -9,6 +9,9 @@ generate       prompts, one batch         ->  Generated(text, tokens, ended) for
 from __future__ import annotations
 
 import contextlib
+import inspect
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +99,32 @@ def load_gguf(file: Path, *, dtype: str = "float32") -> tuple[Any, Any]:
     return model, tokenizer
 
 
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep the libraries' own bars and notices off a command's lines; their errors pass."""
+    from transformers.utils import logging as library
+
+    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
+    # A fork after the tokenizer was used makes it print a warning in each child.
+    parallelism = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            yield
+    finally:
+        library.set_verbosity(verbosity)
+        if bars:
+            library.enable_progress_bar()
+        if parallelism is None:
+            del os.environ["TOKENIZERS_PARALLELISM"]
+        else:
+            os.environ["TOKENIZERS_PARALLELISM"] = parallelism
+
+
 def render(tokenizer: Any, conversation: Sequence[Message]) -> str:
     """The conversation in the model's chat template, up to where its answer begins.
 
@@ -133,6 +162,8 @@ def generate(
     max_new_tokens: int,
     temperature: float,
     seed: tuple[int, int],
+    *,
+    drop_finished: bool = False,
 ) -> list[Generated]:
     """A response to each prompt, all in one batch.
 
@@ -143,34 +174,82 @@ def generate(
         max_new_tokens: where a response is cut.
         temperature: of sampling from the whole distribution (no top-k, no top-p); 0 takes the likeliest token.
         seed: the run's and the batch's: the same two draw the same random numbers, whatever was generated before.
+        drop_finished: take rows out of the batch when half of it has ended, instead of computing them on to the end of
+            the longest. Faster where lengths differ; other random numbers are drawn.
     """
     import torch
-    from transformers import GenerationConfig
+    from transformers import DynamicCache, GenerationConfig
 
     inputs = tokenizer(
         list(prompts), add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
     ).to(model.device)
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    start = ids.shape[1]
     ends = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     how = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
-    config: Any = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=sorted(ends),
-        use_cache=True,
-        **how,
-    )
     torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-    output = model.generate(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], generation_config=config
-    )
-    responses = []
-    for row in output[:, inputs["input_ids"].shape[1] :].tolist():
-        end = next((position for position, token in enumerate(row) if token in ends), None)
-        kept = row if end is None else row[: end + 1]
-        text = str(tokenizer.decode(kept, skip_special_tokens=True))
-        responses.append(Generated(text, tokens=len(kept), ended=end is not None))
-    return responses
+    rows = list(range(len(prompts)))  # the prompt of each row that is left
+    found: dict[int, list[int]] = {}
+    cache: Any = DynamicCache() if drop_finished else None
+    # Newer releases of transformers have another name for it, and warn of the old one.
+    name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    while rows:
+        left = max_new_tokens - (ids.shape[1] - start)
+        config: Any = GenerationConfig(
+            max_new_tokens=left,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=sorted(ends),
+            use_cache=True,
+            **how,
+        )
+        further: dict[str, Any] = {}
+        if drop_finished:
+            further = {name: cache, "stopping_criteria": [_HalfEnded(ids.shape[1], frozenset(ends))]}
+        ids = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **further)
+        kept = []
+        for row, tokens in enumerate(ids[:, start:].tolist()):
+            end = next((position for position, token in enumerate(tokens) if token in ends), None)
+            if end is None and len(tokens) < max_new_tokens:
+                kept.append(row)
+            else:
+                found[rows[row]] = tokens if end is None else tokens[: end + 1]
+        if kept:
+            chosen = torch.tensor(kept, device=ids.device)
+            cache.batch_select_indices(chosen)
+            ids = ids[chosen]
+            mask = torch.cat([mask[chosen], mask.new_ones(len(kept), ids.shape[1] - mask.shape[1])], dim=1)
+        rows = [rows[row] for row in kept]
+    return [
+        Generated(
+            text=str(tokenizer.decode(tokens, skip_special_tokens=True)),
+            tokens=len(tokens),
+            ended=tokens[-1] in ends,
+        )
+        for _, tokens in sorted(found.items())
+    ]
+
+
+class _HalfEnded:
+    """Stops a batch when half of its rows, or all, have ended.
+
+    Args:
+        start: tokens of a row that stand there before.
+        ends: the tokens that end a row.
+    """
+
+    def __init__(self, start: int, ends: frozenset[int]) -> None:
+        self.start = start
+        self.ends = ends
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        """For each row whether to stop: all or none."""
+        import torch
+
+        ends = torch.tensor(sorted(self.ends), device=input_ids.device)
+        ended = torch.isin(input_ids[:, self.start :], ends).any(dim=1)
+        enough = 2 * int(ended.sum()) >= len(ended)
+        return torch.full((len(ended),), enough, dtype=torch.bool, device=input_ids.device)
 
 
 def _train_extra(error: ImportError) -> MissingDependencyError:

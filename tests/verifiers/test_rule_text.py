@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 from benchmark_data import benchmark_file
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtt.demo.discriminator import bundled_responses
 from rtt.errors import VerifierError
 from rtt.verifiers.rules.findings import Deadline, located
+from rtt.verifiers.rules.ifeval import language
 from rtt.verifiers.rules.ifeval.language import detect
 from rtt.verifiers.rules.text import capital_words, lowered, pattern, raised, sentences
 
@@ -143,6 +146,36 @@ def test_language_is_the_same_each_time_and_none_where_there_is_no_text() -> Non
     found = detect(short)
     detect.cache_clear()
     assert detect(short) == found
+
+
+SAMPLES = [
+    "Das ist ein deutscher Satz.",
+    "A short one.",
+    "ALL IN CAPITALS",
+    "la",
+    "12",
+    "Привет, мир",
+    "今日は",
+    "\ud800 a",
+]
+
+
+def test_langdetect_and_its_fast_twin_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langdetect_rs", reason="the extra `fast` is not installed")
+    found = {}
+    for fast in (True, False):
+        if not fast:
+            monkeypatch.setitem(sys.modules, "langdetect_rs", None)  # as if it were not installed
+        factory, nothing_to_go_by = language._load()
+        assert factory.__class__.__module__.startswith("langdetect_rs" if fast else "langdetect.")
+        for text in [*SAMPLES, *(response for _, _, response in bundled_responses()[:100])]:
+            detector = factory.create()
+            detector.append(text)
+            try:
+                probabilities = [(one.lang, one.prob) for one in detector.get_probabilities()]
+            except nothing_to_go_by:
+                probabilities = []
+            assert found.setdefault(text, probabilities) == probabilities
 
 
 def test_overlapping_spans_become_one_and_empty_ones_go() -> None:

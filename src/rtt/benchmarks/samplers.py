@@ -78,6 +78,7 @@ class LocalSampler:
                     self.sampling.max_new_tokens,
                     self.sampling.temperature,
                     (self.seed, number),
+                    drop_finished=True,
                 )
                 yield [
                     {"key": prompts[place].key, "response": one.text, "tokens": one.tokens, "ended": one.ended}

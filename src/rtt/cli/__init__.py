@@ -50,7 +50,9 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
-    "evaluate": Command("rtt.cli.evaluate", "Score a model or responses on IFEval, IFBench, MulDimIF or AdvancedIF."),
+    "evaluate": Command(
+        "rtt.cli.evaluate", "Score a model or responses on IFEval, IFBench, MulDimIF or AdvancedIF.", extra="train"
+    ),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),

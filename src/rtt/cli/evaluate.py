@@ -121,10 +121,14 @@ def evaluate(
     else:
         assert model is not None
         sampling = _sampling(benchmark, temperature, max_new_tokens)
-        sampler, described = _local(model, sampling, batch_size, seed, stderr)
+        from rtt.generation import quiet_libraries
+
+        with quiet_libraries():
+            sampler, described = _local(model, sampling, batch_size, seed, stderr)
         identity |= {"model": described, "sampling": _described(sampling, batch_size, seed)}
         folder = RunFolder(out, identity, fresh=not resume)
-        answers = _sample(folder, sampler, found.prompts, mark or None, stderr)
+        with quiet_libraries():
+            answers = _sample(folder, sampler, found.prompts, mark or None, stderr)
     _finish(benchmark, folder, _score(benchmark, answers, stderr), identity, found)
 
 
@@ -217,6 +221,8 @@ def _sample(
             folder.add(batch)
             lines |= {line["key"]: line for line in batch}
             bars.update(bar, completed=len(lines))
+            if not where.is_terminal:  # a log shows no bar
+                where.print(f"responses: {len(lines):,} of {len(prompts):,}")
     cut = Counter(line.get("ended") for line in lines.values())[False]
     if cut:
         where.print(f"{cut:,} of {counted(len(lines), 'response')} were cut off at the limit of tokens", soft_wrap=True)

@@ -22,9 +22,7 @@ import os
 import platform
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -39,6 +37,7 @@ from rtt.demo.models import ModelSource, obtain_model, tiny_model
 from rtt.demo.report import Arm, Report, print_report, samples_markdown, to_json, to_markdown
 from rtt.demo.settings import FAST, DemoSettings, Method, methods
 from rtt.errors import ConfigurationError, DataError, MissingDependencyError
+from rtt.generation import load_model, quiet_libraries
 from rtt.rubrics import Task, read_tasks
 from rtt.verdicts import Outcome
 
@@ -97,7 +96,7 @@ def run_demo(
     settings = settings or (FAST if fast else DemoSettings())
     _require_training_libraries()
     started = time.perf_counter()
-    with _quiet():
+    with quiet_libraries():
         source, load = _model(model, fast=fast, console=console)
         seconds = {"model": time.perf_counter() - started}
         _claim(output, settings, source, resume=resume)
@@ -296,8 +295,6 @@ def _model(model: str | None, *, fast: bool, console: Console) -> tuple[ModelSou
 
 
 def _loader(folder: Path) -> Loader:
-    from rtt.generation import load_model
-
     return lambda: load_model(folder)
 
 
@@ -312,32 +309,6 @@ def _require_training_libraries() -> None:
             f"the demo needs {error.name or 'a library'}, which is not installed; "
             "install the extra: pip install 'rubrics-to-tokens[train]'"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own bars and notices off the demo's lines; their errors pass."""
-    from transformers.utils import logging as library
-
-    verbosity, bars = library.get_verbosity(), library.is_progress_bar_enabled()
-    library.set_verbosity_error()
-    library.disable_progress_bar()
-    # A fork after the tokenizer was used makes it print a warning in each child.
-    parallelism = os.environ.get("TOKENIZERS_PARALLELISM")
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning)
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            yield
-    finally:
-        library.set_verbosity(verbosity)
-        if bars:
-            library.enable_progress_bar()
-        if parallelism is None:
-            del os.environ["TOKENIZERS_PARALLELISM"]
-        else:
-            os.environ["TOKENIZERS_PARALLELISM"] = parallelism
 
 
 # ------------------------------------------------------------------------------------------------------------ on disk

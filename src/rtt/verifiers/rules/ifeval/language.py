@@ -38,22 +38,21 @@ def detect(text: str) -> str | None:
     The same text gives the same code, in any thread and after any other call: each call has a generator of its own,
     with a fixed seed. The text is read up to 10,000 characters.
     """
-    from langdetect import LangDetectException
-
-    detector = _factory().create()
+    factory, nothing_to_go_by = _factory()
+    detector = factory.create()
     detector.append(text)
     try:
         code: str = detector.detect()
-    except LangDetectException:
+    except nothing_to_go_by:
         return None
     return code
 
 
-_FACTORY: Any = None
+_FACTORY: tuple[Any, type[Exception]] | None = None
 _LOCK = threading.Lock()
 
 
-def _factory() -> Any:
+def _factory() -> tuple[Any, type[Exception]]:
     global _FACTORY
     if _FACTORY is None:
         with _LOCK:
@@ -62,14 +61,23 @@ def _factory() -> Any:
     return _FACTORY
 
 
-def _load() -> Any:
-    import langdetect
-    from langdetect.detector_factory import DetectorFactory
+def _load() -> tuple[Any, type[Exception]]:
+    """The factory of detectors, and what they raise on a text without features.
 
-    # A factory of our own: langdetect's is shared by the process, and whoever sets its seed sets it for all. Profiles
-    # are loaded in the order of their names: probabilities are summed in this order, and a folder's own order differs.
-    factory = DetectorFactory()
+    The factory is our own: langdetect's is shared by the process, and whoever sets its seed sets it for all.
+
+    With the extra ``fast`` langdetect's Rust twin detects, which gives the same probabilities, bit for bit, in a
+    fiftieth of the time. Profiles are langdetect's, loaded in the order of their names: probabilities are summed in
+    this order, and a folder's own order differs.
+    """
+    import langdetect
+
+    try:
+        import langdetect_rs as detection
+    except ImportError:
+        detection = langdetect
+    factory = detection.DetectorFactory()
     factory.set_seed(0)
     profiles = sorted(path for path in (Path(langdetect.__file__).parent / "profiles").iterdir() if path.is_file())
     factory.load_json_profile([path.read_text(encoding="utf-8") for path in profiles])
-    return factory
+    return factory, detection.LangDetectException
