@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit plant-defects docs clean clean-all
+.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-evaluate plant-defects docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -70,6 +70,16 @@ bench-injections: $(READY) ## How often responses talk a judge into a yes; ARGS=
 
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)
+
+bench-evaluate: $(READY) build/official/.ready ## Scoring IFEval beside the official checkers, on the same responses
+	@$(BIN)/python benches/bench_evaluate.py $(ARGS)
+
+# The official checkers as lm-evaluation-harness carries them, and the sentence model that NLTK would download.
+build/official/.ready:
+	@$(PYTHON) -m venv --clear build/official
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/official/bin/python -m pip install --quiet \
+	    'lm-eval[ifeval]==0.4.13' 'llama-index-core==0.14.*' 'nltk==3.9.1' 'langdetect==1.0.9'
+	@touch $@
 
 plant-defects: $(READY) ## Put known defects into the code, one at a time; each must turn a test red
 	@$(BIN)/python tools/plant_defects.py $(ARGS)

@@ -38,6 +38,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
@@ -175,6 +176,11 @@ class Rule(_Model):
         # The model is frozen for its users; while it is being built, its own validator may still normalise a field.
         self.__dict__["arguments"] = rule_schemas.validate_arguments(self.name, self.arguments)
         return self
+
+    @cached_property
+    def parsed(self) -> rule_schemas.RuleArguments:
+        """The arguments as the rule's own model."""
+        return rule_schemas.parse_arguments(self.name, self.arguments)
 
 
 class Code(_Model):

@@ -19,10 +19,11 @@ from rtt.errors import ConfigurationError, DataError, MissingDependencyError, Ve
 from rtt.rule_schemas import canonical_name, parse_arguments
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers.rules import rule_of
-from rtt.verifiers.rules.findings import Deadline
+from rtt.verifiers.rules.findings import Deadline, Finding, whole
 
 if TYPE_CHECKING:
-    from rtt.rubrics import Criterion, Task
+    from rtt.rubrics import Criterion, Rule, Task
+    from rtt.rule_schemas import RuleArguments
 
 __all__ = [
     "BatchVerdictSource",
@@ -143,7 +144,7 @@ def _by_rules(task: Task, text: str, time_limit: float) -> tuple[dict[str, Verdi
     for criterion in task.rubric.criteria:
         rule, fallback = criterion.rule, criterion.fallback
         if rule is not None:
-            verdict = verify_rule(rule.name, rule.arguments, text, criterion_id=criterion.id, time_limit=time_limit)
+            verdict = _by_rule(rule.name, rule.parsed, text, criterion.id, time_limit)
         elif criterion.code is not None:
             verdict = _undetermined(criterion.id, "code", "code that comes with data is never run")
         else:
@@ -174,17 +175,30 @@ def verify_rule(
         UnknownRuleError, RuleArgumentsError: the rule is not known, or the arguments are not the rule's.
     """
     name = canonical_name(rule_name)
-    parsed = parse_arguments(name, arguments)
+    return _by_rule(name, parse_arguments(name, arguments), text, criterion_id, time_limit)
+
+
+def _by_rule(name: str, arguments: RuleArguments, text: str, criterion_id: str, time_limit: float) -> Verdict:
     source = f"rule:{name}"
+    found = _finding(name, arguments, text, time_limit)
+    if isinstance(found, Exception):
+        return _undetermined(criterion_id, source, _in_words(found), failed=True)
+    outcome = Outcome.SATISFIED if found.satisfied else Outcome.VIOLATED
+    return Verdict(criterion_id, outcome, source, found.reason, found.evidence, found.scope, found.missing)
+
+
+def _finding(name: str, arguments: RuleArguments, text: str, time_limit: float) -> Finding | Exception:
+    """What the rule found, or what kept it from it."""
     rule = rule_of(name)
-    if not text.strip() and not rule.reads_blank:
-        return Verdict(criterion_id, Outcome.VIOLATED, source, "the response is empty", scope="response")
+    if (not text or text.isspace()) and not rule.reads_blank:
+        return _EMPTY
     try:
-        finding = rule.check(text, parsed, Deadline(time_limit))
+        return rule.check(text, arguments, Deadline(time_limit))
     except Exception as error:  # noqa: BLE001
-        return _undetermined(criterion_id, source, _in_words(error), failed=True)
-    outcome = Outcome.SATISFIED if finding.satisfied else Outcome.VIOLATED
-    return Verdict(criterion_id, outcome, source, finding.reason, finding.evidence, finding.scope, finding.missing)
+        return error
+
+
+_EMPTY = whole(False, "the response is empty")
 
 
 def loose_variants(text: str) -> tuple[str, ...]:
@@ -215,23 +229,24 @@ def verify_loose(
     first, *others = dict.fromkeys(loose_variants(text))
     outcomes: list[Outcome] = []
     for place, criterion in enumerate(task.rubric.criteria):
-        best = Outcome.UNDETERMINED
-        if criterion.rule is not None:
-            best = strict[place] if strict is not None else _outcome(criterion, first, time_limit)
+        best, rule = Outcome.UNDETERMINED, criterion.rule
+        if rule is not None:
+            best = strict[place] if strict is not None else _outcome(rule, first, time_limit)
             for variant in others:
                 if best is Outcome.SATISFIED:
                     break
-                best = max(best, _outcome(criterion, variant, time_limit))
+                best = max(best, _outcome(rule, variant, time_limit))
         if best is Outcome.UNDETERMINED and criterion.fallback == "fail":
             best = Outcome.VIOLATED
         outcomes.append(best)
     return outcomes
 
 
-def _outcome(criterion: Criterion, text: str, time_limit: float) -> Outcome:
-    assert criterion.rule is not None
-    name, arguments = criterion.rule.name, criterion.rule.arguments
-    return verify_rule(name, arguments, text, criterion_id=criterion.id, time_limit=time_limit).outcome
+def _outcome(rule: Rule, text: str, time_limit: float) -> Outcome:
+    found = _finding(rule.name, rule.parsed, text, time_limit)
+    if isinstance(found, Exception):
+        return Outcome.UNDETERMINED
+    return Outcome.SATISFIED if found.satisfied else Outcome.VIOLATED
 
 
 def counterfactual(text: str, verdict: Verdict) -> str | None:

@@ -79,7 +79,7 @@ def rule_of(name: str) -> RegisteredRule:
     Raises:
         UnknownRuleError: no rule has this name.
     """
-    return _RULES[canonical_name(name)]
+    return _RULES.get(name) or _RULES[canonical_name(name)]
 
 
 _RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES, **muldimif.RULES, **corrected.RULES}
