@@ -15,6 +15,7 @@ from rtt.rule_schemas import (
     RuleArguments,
     canonical_name,
     describe,
+    full_name,
     parse_arguments,
     register_schema,
     rule_names,
@@ -230,6 +231,51 @@ def test_parsed_arguments_cannot_be_changed() -> None:
     arguments = parse_arguments("keywords:existence", {"keywords": ["robot"]})
     with pytest.raises(ValidationError, match="frozen"):
         arguments.keywords = ()  # type: ignore[attr-defined]
+
+
+def test_all_prompts_of_ifbench_validate() -> None:
+    for file in ("IFBench_test", "IFBench_test_300"):
+        rows = [json.loads(line) for line in benchmark_file(f"ifbench/{file}.jsonl").read_text("utf-8").splitlines()]
+        for row in rows:
+            for name, arguments in zip(row["instruction_id_list"], row["kwargs"], strict=True):
+                given = {key: value for key, value in arguments.items() if value is not None}
+                assert validate_arguments(name, arguments) == given
+                assert describe(name, arguments).endswith((".", '"', ")")) or name == "format:options"
+
+
+def test_families_and_names_on_disk() -> None:
+    assert len(rule_names("ifeval")) == 25
+    assert len(rule_names("ifbench")) == 58
+    assert canonical_name("ifbench:count:numbers") == canonical_name("count:numbers") == "count:numbers"
+    assert full_name("count:numbers") == "ifbench:count:numbers"
+    assert full_name("keywords:existence") == "ifeval:keywords:existence"
+    with pytest.raises(UnknownRuleError, match="did you mean 'count:numbers'"):
+        canonical_name("ifeval:count:numbers")
+    with pytest.raises(ConfigurationError, match="the namespace 'count' is IFBench's"):
+        register_schema("count:cats", NoArguments, lambda _: "")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "count:word_count_range",
+            {"min_words": 5, "max_words": 4},
+            "max_words: got 4; expected at least min_words, 5",
+        ),
+        (
+            "repeat:repeat_span",
+            {"prompt_to_repeat": "a b", "n_start": 2, "n_end": 1},
+            "n_end: got 1; expected at least",
+        ),
+        ("count:numbers", {"N": -1}, "N: got -1 .*; expected a whole number of at least 0"),
+        ("sentence:keyword", {"word": " ", "N": 1}, "text that is not blank"),
+        ("words:keywords_specific_position", {"keyword": "a", "n": 0, "m": 1}, "n: got 0 .*; expected a whole number"),
+    ],
+)
+def test_arguments_of_ifbench_that_do_not_fit_are_refused(name: str, arguments: Any, message: str) -> None:
+    with pytest.raises(RuleArgumentsError, match=message):
+        validate_arguments(name, arguments)
 
 
 def test_all_prompts_of_ifeval_validate() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from verifiers.examples import ifbench_counting, ifbench_form
 from verifiers.marked import mark, unmark
 
 from rtt.rule_schemas import rule_names
@@ -280,7 +281,7 @@ REST: list[Case] = [
     ("punctuation:no_comma", {}, "-", "One⟪,⟫ two⟪,⟫ and 3⟪,⟫000."),
 ]
 
-CASES = KEYWORDS + LENGTH + CONTENT + LAYOUT + REST
+CASES = KEYWORDS + LENGTH + CONTENT + LAYOUT + REST + ifbench_counting.CASES + ifbench_form.CASES
 
 
 @pytest.mark.parametrize(("name", "arguments", "expected", "marked"), CASES)

@@ -65,10 +65,14 @@ class Deadline:
         return VerifierError(f"the time limit of {self._seconds:g} s a rule was reached")
 
 
+MAX_SPANS = 50_000
+"""The most spans of one polarity. Where there are more, neighbours are joined, with what is between them."""
+
+
 def located(bounds: Iterable[Bounds], polarity: Polarity) -> tuple[Span, ...]:
     """Spans of one polarity, sorted; empty ones are dropped, overlapping ones become one."""
     merged: list[Bounds] = []
-    for start, end in sorted(bounds):
+    for start, end in _bounded(sorted(bounds)):
         if start == end:
             continue
         if merged and start < merged[-1][1]:
@@ -76,6 +80,14 @@ def located(bounds: Iterable[Bounds], polarity: Polarity) -> tuple[Span, ...]:
         else:
             merged.append((start, end))
     return tuple([Span(start, end, polarity) for start, end in merged])
+
+
+def _bounded(places: list[Bounds]) -> list[Bounds]:
+    if len(places) <= MAX_SPANS:
+        return places
+    size = -(-len(places) // MAX_SPANS)
+    runs = (places[at : at + size] for at in range(0, len(places), size))
+    return [(run[0][0], max(end for _, end in run)) for run in runs]
 
 
 def whole(satisfied: bool, reason: str, *, missing: bool = False) -> Finding:

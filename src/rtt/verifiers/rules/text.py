@@ -123,6 +123,8 @@ def pattern(
 def sentences(text: str, deadline: Deadline) -> list[Bounds]:
     """Where the sentences lie: Punkt with its published English parameters and NLTK 3.9.1's punctuation classes.
 
+    Those of the last few texts are remembered: a rubric asks more than one rule about the same response.
+
     Raises:
         VerifierError: the deadline passed.
     """
@@ -131,7 +133,16 @@ def sentences(text: str, deadline: Deadline) -> list[Bounds]:
         with _SPLITTER_LOCK:
             _SPLITTER = _SPLITTER or _load_splitter()
         deadline.restart()
-    return list(_SPLITTER(deadline).span_tokenize(text))
+    known = remembered(text)
+    if "sentences" not in known:
+        known["sentences"] = list(_SPLITTER(deadline).span_tokenize(text))
+    return list(known["sentences"])
+
+
+@functools.lru_cache(maxsize=32)
+def remembered(text: str) -> dict[str, Any]:
+    """What was found out about a text and takes long, by name; of the last few texts."""
+    return {}
 
 
 class _Counts(dict[str, int]):

@@ -53,7 +53,7 @@ def conjunctions(text: str, arguments: SmallNumber, deadline: Deadline) -> Findi
 
     Evidence: each conjunction supports, in both verdicts; violated, something is missing.
     """
-    found = [word for word in chunks(text) if trimmed(word).text.lower() in _CONJUNCTIONS]
+    found = [word for word in chunks(text, deadline) if trimmed(word).text.lower() in _CONJUNCTIONS]
     different = len({word.text for word in found})
     places = [trimmed(word).bounds for word in found]
     return counted(places, "at least", arguments.small_n, "different conjunctions", different)
@@ -156,7 +156,7 @@ def words_japanese(text: str, arguments: AtLeast, deadline: Deadline) -> Finding
     Evidence is the N-th words: those that must be Japanese and are support, those that are not violate.
     """
     step = arguments.N
-    due = [trimmed(word) for index, word in enumerate(chunks(text), start=1) if index % step == 0]
+    due = [trimmed(word) for index, word in enumerate(chunks(text, deadline), start=1) if index % step == 0]
     due = [word for word in due if word.text and not word.text.isdigit()]
     wrong = [word for word in due if _JAPANESE.search(word.text) is None]
     if wrong:
@@ -183,6 +183,7 @@ def keywords_multiple(text: str, arguments: KeywordsMultiple, deadline: Deadline
         places: list[Bounds] = []
         at = lower.find(target)
         while at >= 0:
+            deadline.remaining()
             places.append(raised((at, at + len(target)), origin))
             at = lower.find(target, at + len(target))
         found += places[:number]

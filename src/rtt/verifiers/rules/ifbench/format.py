@@ -67,10 +67,11 @@ def line_indent(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
 
     Evidence, satisfied: the whole response. Violated: the lines that are not indented further violate.
     """
-    lines = _without_blank_lines(text)
+    lines = _without_blank_lines(text, deadline)
     wrong = []
     before = -1
     for first, last in lines:
+        deadline.remaining()
         indent = last - first - len(text[first:last].lstrip(" "))
         if indent <= before:
             wrong.append((first, last) if last > first else (max(first - 1, 0), first))
@@ -80,7 +81,7 @@ def line_indent(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
     return whole(True, f"{len(lines)} lines, each indented further")
 
 
-def _without_blank_lines(text: str) -> list[Bounds]:
+def _without_blank_lines(text: str, deadline: Deadline) -> list[Bounds]:
     """The lines that the official check keeps: it removes blank ones from the list that it goes through.
 
     So the line after a removed one is not looked at, and of equal blank lines the first that is left is removed.
@@ -90,6 +91,7 @@ def _without_blank_lines(text: str) -> list[Bounds]:
     start = 0
     looked_at = True
     for line in text.split("\n"):
+        deadline.remaining()
         bounds = (start, start + len(line))
         start += len(line) + 1
         if looked_at and not line.strip():
@@ -130,7 +132,7 @@ def newline(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     for line in text.split("\n"):
         end = start + len(line)
         if bare(line):
-            words = [word for word in chunks(text, start, end) if bare(word.text)]
+            words = [word for word in chunks(text, deadline, start, end) if bare(word.text)]
             lines.append(((start, end), words))
         start = end + 1
     while lines and not lines[0][1]:
@@ -301,6 +303,7 @@ def quote_unquote(text: str, arguments: NoArguments, deadline: Deadline) -> Find
     kept: list[int] = []
     at = 0
     while at < len(text):
+        deadline.remaining()
         if text.startswith("'\"'", at):
             at += 3
             continue

@@ -28,12 +28,17 @@ def stop_words(text: str, arguments: StopWords, deadline: Deadline) -> Finding:
 
     Evidence, satisfied: the whole response. Violated: each stop word violates; delete them all and the verdict turns.
     """
-    words = list(WORD.finditer(text))
-    if not words:
+    count = 0
+    found = []
+    for match in WORD.finditer(text):
+        deadline.remaining()
+        count += 1
+        if match.group().lower() in _stop_words():
+            found.append(match.span())
+    if not count:
         return whole(False, "no words", missing=True)
-    found = [match.span() for match in words if match.group().lower() in _stop_words()]
-    share = len(found) / len(words) * 100
-    reason = f"stop words: {share:.1f} % of {len(words)} words, expected at most {arguments.percentage} %"
+    share = len(found) / count * 100
+    reason = f"stop words: {share:.1f} % of {count} words, expected at most {arguments.percentage} %"
     return whole(True, reason) if share <= arguments.percentage else offending(found, reason)
 
 

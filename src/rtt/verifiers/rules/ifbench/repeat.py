@@ -22,7 +22,7 @@ def repeat_change(text: str, arguments: RepeatChange, deadline: Deadline) -> Fin
     request violates, or the word at which the response first differs; if it ends before, something is missing.
     """
     wanted = arguments.prompt_to_repeat.split()
-    words = list(chunks(text))
+    words = list(chunks(text, deadline))
     if text == arguments.prompt_to_repeat:
         return offending([words[0].bounds], "the first word is not changed")
     same = 1

@@ -24,7 +24,7 @@ def increment(text: str, arguments: SmallNumber, deadline: Deadline) -> Finding:
     Evidence, satisfied: the whole response. Violated: each sentence that does not have its number violates.
     """
     found = sentences(text, deadline)
-    counts = [sum(1 for _ in bare_words(text, *bounds)) for bounds in found]
+    counts = [sum(1 for _ in bare_words(text, deadline, *bounds)) for bounds in found]
     wrong = [
         bounds
         for bounds, (before, count) in zip(found[1:], itertools.pairwise(counts), strict=True)

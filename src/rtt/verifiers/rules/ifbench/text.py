@@ -10,14 +10,19 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
+from rtt.errors import VerifierError
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, present
-from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, sentences, stripped
+from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, remembered, sentences, stripped
 
 PUNCTUATION = string.punctuation
 TRIMMED = PUNCTUATION + " "
 """What is stripped off the ends of words: ASCII punctuation and the space."""
 
 _NO_PUNCTUATION = str.maketrans("", "", PUNCTUATION)
+
+
+MAX_SENTENCE = 200_000
+"""The longest sentence that is cut into tokens, in characters: NLTK takes a second for it, and cannot be stopped."""
 
 
 def word_set(words: str) -> frozenset[str]:
@@ -43,18 +48,29 @@ def bare(text: str) -> str:
     return text.translate(_NO_PUNCTUATION)
 
 
-def chunks(text: str, start: int = 0, end: int | None = None) -> Iterator[Word]:
-    """What ``text[start:end].split()`` gives."""
+def chunks(text: str, deadline: Deadline, start: int = 0, end: int | None = None) -> Iterator[Word]:
+    """What ``text[start:end].split()`` gives.
+
+    Raises:
+        VerifierError: the deadline passed.
+    """
     for match in NOT_BLANK_RUN.finditer(text, start, len(text) if end is None else end):
+        deadline.remaining()
         yield Word(match.group(), *match.span())
 
 
-def bare_words(text: str, start: int = 0, end: int | None = None) -> Iterator[Word]:
-    """The words of the text once ASCII punctuation is taken out of it; those that had nothing else are gone."""
-    for word in chunks(text, start, end):
+def bare_words(text: str, deadline: Deadline, start: int = 0, end: int | None = None) -> Iterator[Word]:
+    """The words of the text once ASCII punctuation is taken out of it; those that had nothing else are gone.
+
+    Their places leave out punctuation at their ends.
+
+    Raises:
+        VerifierError: the deadline passed.
+    """
+    for word in chunks(text, deadline, start, end):
         left = bare(word.text)
         if left:
-            yield word._replace(text=left)
+            yield trimmed(word)._replace(text=left)
 
 
 def trimmed(word: Word) -> Word:
@@ -71,11 +87,20 @@ def word_tokens(text: str, deadline: Deadline) -> list[Word]:
     A double quotation mark is the token `````` or ``''``, as there.
 
     Raises:
-        VerifierError: the deadline passed.
+        VerifierError: the deadline passed, or a sentence is too long to be cut in time.
     """
+    known = remembered(text)
+    if "word tokens" not in known:
+        known["word tokens"] = _tokens(text, deadline)
+    return list(known["word tokens"])
+
+
+def _tokens(text: str, deadline: Deadline) -> list[Word]:
     found: list[Word] = []
     for start, end in sentences(text, deadline):
         deadline.remaining()
+        if end - start > MAX_SENTENCE:
+            raise VerifierError(f"a sentence of {end - start:,} characters cannot be cut into words in time")
         at = start
         for token in _tokenizer().tokenize(text[start:end]):
             place = NOT_BLANK.search(text, at, end)

@@ -12,7 +12,7 @@ from rtt.rule_schemas.ifbench.counting import KeywordsSpecificPosition, SmallNum
 from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
 from rtt.verifiers.rules.ifbench.tagging import starts_with_verb
-from rtt.verifiers.rules.ifbench.text import PUNCTUATION, TRIMMED, Word, bare, bare_words, chunks, word_tokens
+from rtt.verifiers.rules.ifbench.text import PUNCTUATION, TRIMMED, Word, bare, bare_words, chunks, trimmed, word_tokens
 from rtt.verifiers.rules.registered import RegisteredRule
 from rtt.verifiers.rules.text import sentences, stripped
 
@@ -27,7 +27,7 @@ def alphabet(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     Evidence, satisfied: the whole response. Violated: the first word that does not fit violates; without a word
     something is missing.
     """
-    words = list(bare_words(text))
+    words = list(bare_words(text, deadline))
     if not words:
         return whole(False, "no words", missing=True)
     expected = words[0].text[0].lower()
@@ -70,7 +70,7 @@ def consonants(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
     Evidence, satisfied: the whole response. Violated: each word without violates; delete them and the verdict turns.
     """
     wrong = []
-    for word in chunks(text):
+    for word in chunks(text, deadline):
         letters = [letter in _CONSONANTS for letter in word.text.lower()]
         if not any(one and other for one, other in itertools.pairwise(letters)):
             wrong.append(word)
@@ -88,7 +88,7 @@ def palindrome(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
     Evidence: each palindrome supports, in both verdicts; violated, something is missing.
     """
     found = []
-    for word in bare_words(text):
+    for word in bare_words(text, deadline):
         letters = word.text.lower()
         if len(letters) >= 5 and letters == letters[::-1]:
             found.append(word.bounds)
@@ -106,7 +106,7 @@ def prime_lengths(text: str, arguments: NoArguments, deadline: Deadline) -> Find
 
     Evidence, satisfied: the whole response. Violated: each other word violates; delete them and the verdict turns.
     """
-    wrong = [word for word in bare_words(text) if len(word.text) not in _PRIMES]
+    wrong = [word for word in bare_words(text, deadline) if len(word.text) not in _PRIMES]
     if not wrong:
         return whole(True, "all lengths are prime numbers")
     return offending([word.bounds for word in wrong], f"lengths that are no prime numbers: {_such(wrong)}")
@@ -122,13 +122,13 @@ def repeats(text: str, arguments: SmallNumber, deadline: Deadline) -> Finding:
     """
     seen: Counter[str] = Counter()
     wrong = []
-    for word in chunks(text):
+    for word in chunks(text, deadline):
         letters = bare(word.text.lower())
         if not letters:
             continue
         seen[letters] += 1
         if seen[letters] > arguments.small_n:
-            wrong.append(word)
+            wrong.append(trimmed(word))
     if not wrong:
         return whole(True, f"no word more than {arguments.small_n} times")
     most, times = seen.most_common(1)[0]
@@ -146,7 +146,7 @@ def no_consecutive(text: str, arguments: NoArguments, deadline: Deadline) -> Fin
     """
     wrong = []
     before = ""
-    for word in bare_words(text):
+    for word in bare_words(text, deadline):
         first = word.text.lower()[0]
         if first == before:
             wrong.append(word)
@@ -167,7 +167,7 @@ def odd_even_syllables(text: str, arguments: NoArguments, deadline: Deadline) ->
 
     wrong = []
     before = None
-    for word in bare_words(text):
+    for word in bare_words(text, deadline):
         deadline.remaining()
         parity = syllapy.count(word.text.lower()) % 2
         if parity == before:
@@ -191,7 +191,7 @@ def last_first(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
     met: list[Bounds] = []
     wrong: list[Bounds] = []
     for one, other in itertools.pairwise(found):
-        last, first = _last_word(text, one), _first_word(text, other)
+        last, first = _last_word(text, one), _first_word(text, other, deadline)
         if last is None or first is None:
             wrong.append(one if last is None else other)
         elif last.text.lower() == first.text.lower():
@@ -214,10 +214,10 @@ def _last_word(text: str, bounds: Bounds) -> Word | None:
     return Word(text[at:end], at, end) if at < end else None
 
 
-def _first_word(text: str, bounds: Bounds) -> Word | None:
+def _first_word(text: str, bounds: Bounds, deadline: Deadline) -> Word | None:
     start, end = bounds
     start = end - len(text[start:end].lstrip(TRIMMED))
-    return next(chunks(text, start, end), None)
+    return next(chunks(text, deadline, start, end), None)
 
 
 def paragraph_last_first(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
@@ -231,11 +231,12 @@ def paragraph_last_first(text: str, arguments: NoArguments, deadline: Deadline) 
     wrong: list[Bounds] = []
     start = 0
     for line in text.split("\n"):
+        deadline.remaining()
         lead = len(line) - len(line.lstrip())
         body = line.strip()
         left = body.lstrip(TRIMMED)
         at = start + lead + len(body) - len(left)
-        words = list(chunks(text, at, at + len(left.rstrip(TRIMMED))))
+        words = list(chunks(text, deadline, at, at + len(left.rstrip(TRIMMED))))
         start += len(line) + 1
         if not words:
             continue

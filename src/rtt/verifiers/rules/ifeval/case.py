@@ -21,7 +21,7 @@ def english_capital(text: str, arguments: NoArguments, deadline: Deadline) -> Fi
     Evidence, satisfied: the whole response. Violated: each word with a small letter violates; put them in capitals, and
     only the language is left to violate. A wrong language, or no letters with case: the whole response.
     """
-    return _cased(text, "capital", str.isupper, str.islower, _is_small)
+    return _cased(text, deadline, "capital", str.isupper, str.islower, _is_small)
 
 
 def english_lowercase(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
@@ -29,11 +29,12 @@ def english_lowercase(text: str, arguments: NoArguments, deadline: Deadline) -> 
 
     Official behaviour and evidence: as :func:`english_capital`, with small and capital letters changed over.
     """
-    return _cased(text, "lowercase", str.islower, str.isupper, _is_capital)
+    return _cased(text, deadline, "lowercase", str.islower, str.isupper, _is_capital)
 
 
 def _cased(
     text: str,
+    deadline: Deadline,
     kind: str,
     holds: Callable[[str], bool],
     opposes: Callable[[str], bool],
@@ -46,6 +47,7 @@ def _cased(
         return whole(False, f"detected {name(detected)}, expected English")
     wrong: list[Bounds] = []
     for word in WORD.finditer(text):
+        deadline.remaining()
         body = word.group()
         if opposes(body) or (not holds(body) and any(map(is_wrong, body))):
             wrong.append(word.span())
