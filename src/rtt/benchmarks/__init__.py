@@ -5,12 +5,11 @@
     score               responses                  ->  Scored                   rtt.benchmarks.scoring
     summarise           Scored, Scored, ...        ->  summary.json             rtt.benchmarks.summary
     RunFolder           all of it on disk, so that a run that was stopped goes on   rtt.benchmarks.folders
+    compare             runs of one benchmark, prompt by prompt  rtt.benchmarks.comparison
 
     name          instructions    decided by           modes            the authors report
     ifeval        25 types        rules                strict, loose    prompt-level strict
     ifbench       58 types        rules                strict, loose    prompt-level loose
-    muldimif      12 checkers     rules                strict           all constraints of a prompt
-    advancedif    rubrics         a judge              strict           all rubrics of a prompt
 
 Scoring imports no torch; a model that runs here does, in its sampler alone.
 """
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BENCHMARKS", "Benchmark", "HubData", "Prompt", "Sampling", "benchmark"]
 
-BENCHMARKS = ("ifeval", "ifbench", "muldimif", "advancedif")
+BENCHMARKS = ("ifeval", "ifbench")
 """The names of the benchmarks, each a module here that exports its :class:`Benchmark` as ``BENCHMARK``."""
 
 
@@ -87,7 +86,6 @@ class Benchmark:
         loose: whether it has a loose mode.
         headline: the metric that its authors report, by its name in the summary.
         sampling: how its authors sample.
-        judged: whether it needs a judge.
     """
 
     name: str
@@ -99,7 +97,6 @@ class Benchmark:
     loose: bool
     headline: str
     sampling: Sampling
-    judged: bool = False
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -78,8 +78,13 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise DataError(f"{file}: there is no such file; expected the benchmark's data file") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _file_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -118,16 +123,19 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from None
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        for number, row in enumerate(reader, start=1):
-            place = f"{file}, row {number}"
-            if None in row or None in row.values():
-                raise DataError(f"{place}: has another number of fields than the head; expected one for each column")
-            yield place, row
+        rows = list(reader)
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)  # a setting of the whole process, which a rule goes by
+    for number, row in enumerate(rows, start=1):
+        place = f"{file}, row {number}"
+        if None in row or None in row.values():
+            raise DataError(f"{place}: has another number of fields than the head; expected one for each column")
+        yield place, row
 
 
 def _object(row: Any, place: str) -> Mapping[str, Any]:

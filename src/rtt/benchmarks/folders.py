@@ -199,6 +199,4 @@ def _has_surrogates(line: Mapping[str, Any]) -> bool:
 
 def _differences(known: Any, wanted: Any) -> str:
     names = [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]
-    return "; ".join(
-        f"{name}: {json.dumps(known.get(name))} there, {json.dumps(wanted.get(name))} now" for name in names
-    )
+    return "; ".join(f"{name}: {json.dumps(known.get(name))}, now {json.dumps(wanted.get(name))}" for name in names)

@@ -1,7 +1,6 @@
 """Samplers: a model that answers a benchmark's prompts, a batch at a time.
 
-    LocalSampler        a model on this machine: a folder, a GGUF file, an id on the hub
-    EndpointSampler     a model behind an OpenAI-compatible server
+    LocalSampler    a model on this machine: a folder, a GGUF file
 
 Each gives lines of ``responses.jsonl``: ``key``, ``response``, ``tokens``, ``ended`` (false where the limit cut it).
 """

@@ -50,7 +50,7 @@ class Scored:
         )
 
     def to_json(self, *, numbered: bool) -> dict[str, Any]:
-        """The line of ``verdicts.jsonl``: ``key``, ``strict``, ``loose``; undetermined is null.
+        """The line of ``verdicts.jsonl``: ``key``, ``strict``, ``loose``, ``types``; undetermined is null.
 
         Args:
             numbered: whether to tell which response to the prompt it is, where there are several.
@@ -61,6 +61,7 @@ class Scored:
         line["strict"] = [_bool(outcome) for outcome in self.strict]
         if self.loose is not None:
             line["loose"] = [_bool(outcome) for outcome in self.loose]
+        line["types"] = list(self.answer.prompt.types)
         return line
 
 

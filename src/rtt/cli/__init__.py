@@ -4,6 +4,7 @@
     ├── train           rtt.cli.train.train
     ├── verify          rtt.cli.verify.verify
     ├── evaluate        rtt.cli.evaluate.evaluate
+    ├── compare         rtt.cli.compare.compare
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── relevance       rtt.cli.relevance.relevance
@@ -50,9 +51,8 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
-    "evaluate": Command(
-        "rtt.cli.evaluate", "Score a model or responses on IFEval, IFBench, MulDimIF or AdvancedIF.", extra="train"
-    ),
+    "evaluate": Command("rtt.cli.evaluate", "Score a model or responses on IFEval or IFBench.", extra="train"),
+    "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
@@ -162,6 +162,10 @@ def cli() -> None:
     With a model for the criteria that have no rule; how far can it be trusted?
         rtt verify tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
         rtt judge check tasks.jsonl responses.jsonl --judge qwen3:8b --base-url http://127.0.0.1:11434/v1
+    \b
+    A benchmark's official figures, and whether two models really differ:
+        rtt evaluate ifeval --model ./my-model --out runs/mine
+        rtt compare runs/base runs/mine
     \b
     Train a model of your own:
         rtt train config.yaml --learning_rate 1e-6

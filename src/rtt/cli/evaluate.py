@@ -72,7 +72,7 @@ def evaluate(
     require_all: bool,
     resume: bool,
 ) -> None:
-    """Score a model, or a file of responses, on BENCH: ifeval, ifbench, muldimif or advancedif.
+    """Score a model, or a file of responses, on BENCH: ifeval or ifbench.
 
     Verdicts are those of the benchmark's official evaluator. A run that was stopped goes on by the same command.
 
@@ -88,7 +88,7 @@ def evaluate(
     \b
     Into --out go
         summary.json     prompt_strict, instruction_strict, prompt_loose, instruction_loose, tables, intervals
-        verdicts.jsonl   one line a response: key, strict, loose (undetermined is null)
+        verdicts.jsonl   one line a response: key, strict, loose, types (undetermined is null)
         responses.jsonl  what was scored        report.md  the figures as tables        types.png  the types as a plot
         records.jsonl    the responses with verdicts and evidence
 

@@ -1,14 +1,11 @@
 """What each rule accepts, and how it reads in words: names, arguments and descriptions, without the checks.
 
-    family      names                                                        module
-    ifeval      the 25 instruction types of IFEval                           rtt.rule_schemas.ifeval
-    ifbench     the 58 of IFBench                                            rtt.rule_schemas.ifbench
-    muldimif    the 12 checkers of MulDimIF                                  rtt.rule_schemas.muldimif
-    rtt         rules of our own beside those whose official check is wrong  rtt.rule_schemas.corrected
+    family      names                                   module
+    ifeval      the 25 instruction types of IFEval      rtt.rule_schemas.ifeval
+    ifbench     the 58 of IFBench                       rtt.rule_schemas.ifbench
 
-Rules of IFEval and IFBench have the bare names of these benchmarks (``keywords:existence``); the family may stand
-before them (``ifeval:keywords:existence``). All others carry their family: ``muldimif:Length:Words``. A rule's
-arguments have the names and meanings of the benchmark's own.
+Rules have the bare names of these benchmarks (``keywords:existence``); the family may stand before them
+(``ifeval:keywords:existence``), and does on disk. A rule's arguments have the benchmark's own names and meanings.
 
 Reading a task file needs no more than this package; what a rule decides lives in :mod:`rtt.verifiers.rules`. A rule of
 your own is registered there too (:func:`rtt.verifiers.rules.register_rule`), which calls :func:`register_schema` here.
@@ -29,7 +26,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError
-from rtt.rule_schemas import corrected, ifbench, ifeval, muldimif
+from rtt.rule_schemas import ifbench, ifeval
 from rtt.rule_schemas.schema import NoArguments, Relation, RuleArguments, RuleSchema
 
 __all__ = [
@@ -48,7 +45,7 @@ __all__ = [
 
 
 def rule_names(family: str | None = None) -> tuple[str, ...]:
-    """The canonical names of all rules, sorted, or of one family: ``ifeval``, ``ifbench``, ``muldimif``, ``rtt``."""
+    """The canonical names of all rules, sorted; of one family (``"ifeval"``, ``"ifbench"``) or namespace, if given."""
     return tuple(sorted(name for name in _RULES if family is None or family_of(name) == family))
 
 
@@ -154,15 +151,13 @@ def register_schema(name: str, schema: type[RuleArguments], describe: Callable[[
 _FAMILIES: Mapping[str, tuple[str, Mapping[str, RuleSchema]]] = {
     "ifeval": ("IFEval", ifeval.RULES),
     "ifbench": ("IFBench", ifbench.RULES),
-    "muldimif": ("MulDimIF", muldimif.RULES),
-    "rtt": ("RTT", corrected.RULES),
 }
-"""Who a family belongs to, and its rules."""
+"""Who a family belongs to, and its rules, which go by their bare names."""
 
-_BARE: Mapping[str, Mapping[str, RuleSchema]] = {"ifeval": ifeval.RULES, "ifbench": ifbench.RULES}
-"""The families whose rules go by their bare names."""
+_BARE: Mapping[str, Mapping[str, RuleSchema]] = {family: rules for family, (_, rules) in _FAMILIES.items()}
 
 _NAMESPACES: Mapping[str, str] = {
+    "rtt": "RTT",
     **{family: owner for family, (owner, _) in _FAMILIES.items()},
     **{name.partition(":")[0]: _FAMILIES[family][0] for family, rules in _BARE.items() for name in rules},
 }

@@ -289,11 +289,11 @@ def _properties(schema: type[RuleArguments]) -> dict[str, dict[str, Any]]:
 def _offered() -> dict[str, type[RuleArguments]]:
     """The rules that a model can be told of, and their arguments: IFEval's, and registered ones without arguments.
 
-    The rules of other benchmarks ask for what few users would, and would make a long list longer.
+    IFBench's rules ask for what few users would, and would make a long list longer.
     """
     offered = {}
     for name in rule_names():
-        if family_of(name) in ("ifbench", "muldimif", "rtt"):
+        if family_of(name) == "ifbench":
             continue
         try:
             offered[name] = type(parse_arguments(name, _EXAMPLES.get(name, {})))

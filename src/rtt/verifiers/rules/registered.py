@@ -52,14 +52,7 @@ def _if_cased(word: str, holds: Callable[[str], bool]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRule:
-    """What the registry holds of a rule.
-
-    Attributes:
-        check: decides.
-        edit: what should turn the verdict, at each span of evidence.
-        reads_blank: whether the check decides blank responses too; as a rule they violate, and checks never see one.
-    """
+    """A rule's check and its counterfactual edit."""
 
     check: Check
     edit: Edit = deleted
-    reads_blank: bool = False
