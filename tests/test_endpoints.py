@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_endpoint import Reply, Server, completion, prompt_of
 
-from rtt.endpoints import Endpoint, EndpointUnusable, NoAnswer, clean, excerpt, json_object
+from rtt.endpoints import AUTO, Endpoint, EndpointUnusable, NoAnswer, clean, excerpt, json_object
 from rtt.errors import ConfigurationError, MissingDependencyError, VerifierError
 
 pytest.importorskip("openai")
@@ -381,6 +381,25 @@ def test_an_endpoint_without_a_key_does_not_get_that_of_another(server, monkeypa
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     ask(endpoint(server, api_key_env=None), "Well?")
     assert server.keys == {"Bearer none"}
+
+
+def test_openais_key_goes_to_openai_alone_unless_it_is_named(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    ask(endpoint(server, api_key_env=AUTO), "Well?")
+    assert server.keys == {"Bearer none"}
+    ask(endpoint(server, api_key_env="OPENAI_API_KEY"), "Well?")
+    assert server.keys == {"Bearer none", f"Bearer {SECRET}"}
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    for url in (None, "https://api.openai.com/v1", "https://eu.api.openai.com/v1"):
+        assert endpoint(server, api_key_env=AUTO, base_url=url)._key() == SECRET
+    for url in ("https://openai.com.evil.example/v1", "https://notopenai.com/v1", "http://127.0.0.1:8000/v1"):
+        assert endpoint(server, api_key_env=AUTO, base_url=url)._key() == ""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert endpoint(server, api_key_env=AUTO, base_url=None)._key() == ""
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(ConfigurationError, match="variable OPENAI_API_KEY is not set"):
+        endpoint(server, api_key_env=AUTO, base_url=None)._key()
 
 
 def test_a_key_that_is_not_set_is_named(server, monkeypatch):

@@ -38,8 +38,11 @@ from rtt.json_lines import LineError, decode_text
 MAX_ANSWER_BYTES = 1024 * 1024
 """The longest answer of an endpoint that is read, in bytes after decompression."""
 
-OPENAI_KEY = "OPENAI_API_KEY"
-"""Where a key is looked for unless something else is said."""
+AUTO = "auto"
+"""In place of the name of a variable: ``OPENAI_API_KEY`` for OpenAI's own servers, and no key for any other."""
+
+_OPENAI_KEY = "OPENAI_API_KEY"
+_OPENAI_HOST = "openai.com"
 
 _PER_POOL = 8  # connections; for each request a pool looks at all that it holds
 
@@ -67,6 +70,10 @@ class EndpointUnusable(NoAnswer):
         super().__init__("unusable", message)
 
 
+_Exchange = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and content of an answer."""
+
+
 class Endpoint:
     """A model behind an OpenAI-compatible endpoint. It knows where the key is to be found, and never keeps it.
 
@@ -74,7 +81,7 @@ class Endpoint:
         model: the model's name, as the endpoint knows it.
         base_url: the endpoint, ``"http://127.0.0.1:8000/v1"``; None: ``OPENAI_BASE_URL``, or OpenAI itself.
         api_key_env: the environment variable that holds the key, read when it is needed; None for an endpoint that
-            asks for no key. ``OPENAI_API_KEY`` may be missing where the endpoint is not OpenAI.
+            asks for no key; :data:`AUTO`: OpenAI's key for OpenAI alone, so that it reaches no other server unasked.
         timeout: seconds for one try, from the request to the answer's last byte.
         max_retries: further tries after a timeout, a lost connection, a rate limit or a server error; a
             ``Retry-After`` is kept to.
@@ -143,43 +150,55 @@ class Endpoint:
             ConfigurationError: the environment variable with the key is not set, or holds no key.
         """
         openai, key = _openai(), self._key()
+        refusals: list[_Exchange] = []
         async with openai.AsyncOpenAI(
             api_key=key or "none",  # else the client looks for a key by itself, and would send it to any base_url
             base_url=self.base_url,
             timeout=None,  # the HTTP client keeps it
             max_retries=self.max_retries,
-            http_client=_bounded_client(openai, self, concurrency),
+            http_client=_bounded_client(openai, self, concurrency, refusals),
         ) as client:
-            yield Connection(self, client, key)
+            yield Connection(self, client, key, refusals)
 
     def _key(self) -> str:
-        if self.api_key_env is None:
+        name = self.api_key_env
+        if name == AUTO:
+            name = _OPENAI_KEY if self._is_openai() else None
+        if name is None:
             return ""
-        key = os.environ.get(self.api_key_env, "").strip()
-        elsewhere = self.base_url is not None or bool(os.environ.get("OPENAI_BASE_URL"))
-        if not key and self.api_key_env == OPENAI_KEY and elsewhere:
-            return ""  # servers of one's own seldom ask for a key; one that does answers 401
+        key = os.environ.get(name, "").strip()
         if not key:
             raise ConfigurationError(
-                f"the environment variable {self.api_key_env} is not set; expected the key for {self.model!r} in it, "
+                f"the environment variable {name} is not set; expected the key for {self.model!r} in it, "
                 "or no name at all for an endpoint that asks for no key"
             )
         if not (key.isascii() and key.isprintable()):
             raise ConfigurationError(
-                f"the environment variable {self.api_key_env} holds characters that no key has; expected printable "
+                f"the environment variable {name} holds characters that no key has; expected printable "
                 "ASCII without line ends"
             )
         return key
+
+    def _is_openai(self) -> bool:
+        url = self.base_url or os.environ.get("OPENAI_BASE_URL")
+        host = (urlsplit(url).hostname or "") if url else _OPENAI_HOST
+        return host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
 
 
 class Connection:
     """An open :class:`Endpoint`: asks one question at a time for each caller."""
 
-    def __init__(self, endpoint: Endpoint, client: Any, key: str) -> None:
+    def __init__(self, endpoint: Endpoint, client: Any, key: str, refusals: list[_Exchange]) -> None:
         self._endpoint = endpoint
         self._client = client
         self._key = key
+        self._refusals = refusals  # the client's: what it gives those who wait after a final one
         self._unusable: str | None = None  # what the endpoint said
+
+    def retry(self) -> None:
+        """Forget that the endpoint was unusable: it may have been mended since."""
+        self._unusable = None
+        self._refusals.clear()
 
     async def ask(self, prompt: str, name: str, schema: Mapping[str, Any]) -> str:
         """The model's text for ``prompt``, complete: as JSON of this ``schema`` where the endpoint can do that.
@@ -321,7 +340,7 @@ def _refuses_format(error: Any) -> bool:
     )
 
 
-def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None) -> Any:
+def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None, refusals: list[_Exchange]) -> Any:
     """The HTTP client of ``openai``, whose answers end: as a whole within the time limit, and soon after
     ``MAX_ANSWER_BYTES``. By itself it waits that long for each chunk of an answer, and reads answers of any size.
 
@@ -332,7 +351,6 @@ def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None) ->
     turns = contextlib.nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
     pools: list[Any] = []
     under_way: list[int] = []  # requests in each pool
-    refusals: list[tuple[int, list[tuple[str, str]], bytes]] = []
 
     def client(kind: Any) -> Any:
         return kind(timeout=None, verify=_certificates(http))
@@ -349,8 +367,7 @@ def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None) ->
         finally:
             under_way[place] -= 1
 
-    async def exchange(request: Any, options: Mapping[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Status, headers and content of the answer."""
+    async def exchange(request: Any, options: Mapping[str, Any]) -> _Exchange:
         endpoint.count(calls=1)
         content = bytearray()
         try:

@@ -235,7 +235,7 @@ def test_a_judge_with_nothing_but_its_name(built: Callable[..., dict[str, Any]],
     assert built() == {
         "model": "m",
         "base_url": None,
-        "api_key_env": "OPENAI_API_KEY",
+        "api_key_env": "auto",
         "criteria_per_call": None,
         "concurrency": 32,
         "timeout": 60,

@@ -28,7 +28,7 @@ class JudgeChoice:
 
     model: str
     base_url: str | None = None
-    api_key_env: str | None = "OPENAI_API_KEY"
+    api_key_env: str | None = "auto"
     criteria_per_call: int | None = None
     concurrency: int = 32
     timeout: float = 60
@@ -132,10 +132,10 @@ def judge_options(
         ),
         click.option(
             "--api-key-env",
-            default="OPENAI_API_KEY",
-            show_default=True,
+            default="auto",
             metavar="NAME",
-            help="The environment variable with the judge's key; '' to send none.",
+            help="The environment variable with the judge's key; '' to send none.  "
+            "[default: OPENAI_API_KEY for OpenAI, none for other servers]",
         ),
         click.option(
             "--per-call",

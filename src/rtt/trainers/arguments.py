@@ -49,7 +49,7 @@ class JudgeArguments:
         },
     )
     judge_api_key_env: str | None = field(
-        default="OPENAI_API_KEY",
+        default="auto",
         metadata={"help": "Environment variable that holds the key; '' or null for a server that wants none."},
     )
     judge_criteria_per_call: int | None = field(

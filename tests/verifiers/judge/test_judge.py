@@ -520,6 +520,28 @@ def test_after_an_answer_that_all_would_get_the_rest_is_not_asked(server, tmp_pa
     assert asking.verify_batch(questions) == [[expected(c, one.text) for c in one.criteria] for one in questions]
 
 
+def test_a_refusal_ends_one_call_and_not_all_that_the_judge_is_kept_open_for(server):
+    server.script = lambda request, number: Reply(b'{"error": {"message": "loading"}}', status=404)
+    one = [question("response", "a")]
+    with judge(server) as asking:
+        [[refused]] = asking.verify_batch(one)
+        server.script = judges(oracle)
+        assert asking.verify_batch(one) == [[expected(one[0].criteria[0], one[0].text)]]
+    assert refused.failed
+
+
+def test_tasks_that_show_the_same_are_asked_apart(server):
+    server.script = judges(oracle)
+    same = [question("response", f"criterion {number}") for number in range(3)]
+    tasks = [one.task.model_copy(update={"id": f"task {number}"}) for number, one in enumerate(same)]
+    asking = judge(server)
+    asking.verify_batch([Question(task, one.text, one.criteria) for task, one in zip(tasks, same, strict=True)])
+    assert asking.report.calls == 3
+    again = judge(server)
+    again.verify_batch(same)
+    assert again.report.calls == 1  # one task's, however often it is asked about
+
+
 def test_a_judge_that_hangs_costs_its_time_and_no_more(server):
     server.script = lambda request, number: server.hang()
     asking = judge(server, timeout=0.3, attempts=3)

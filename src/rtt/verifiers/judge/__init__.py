@@ -147,7 +147,7 @@ class Judge:
         model: str,
         *,
         base_url: str | None = None,
-        api_key_env: str | None = "OPENAI_API_KEY",
+        api_key_env: str | None = "auto",
         criteria_per_call: int | None = None,
         concurrency: int = 32,
         timeout: float = 60,
@@ -256,7 +256,7 @@ class Judge:
         Returns:
             Undetermined verdicts where the model could not tell, and where there is no usable answer (``failed``).
             After an answer that every further request would get as well (the key is refused, no such model), the rest
-            are not asked.
+            of these questions are not asked; those of the next call are.
 
         Raises:
             ConfigurationError: the environment variable with the key is not set.
@@ -306,7 +306,8 @@ class Judge:
                 key = begun.copy()
                 key.update(json.dumps(criterion.text).encode())
                 name = key.hexdigest()
-                items.setdefault(name, _Item(name, shown, criterion.text, [])).places.append((place, k))
+                item = _Item(name, question.task.id, shown, criterion.text, [])
+                items.setdefault(name, item).places.append((place, k))
         return list(items.values())
 
     def _settings(self, sample: int) -> Any:
@@ -317,12 +318,12 @@ class Judge:
 
     def _calls(self, items: Iterable[_Item]) -> list[list[_Item]]:
         """The items, together as they are asked."""
-        by_exhibit: dict[Exhibit, list[_Item]] = {}
+        grouped: dict[tuple[str, Exhibit], list[_Item]] = {}  # many tasks may show the same: one call for each
         for item in items:
-            by_exhibit.setdefault(item.exhibit, []).append(item)
+            grouped.setdefault((item.task, item.exhibit), []).append(item)
         return [
             together[start : start + (self._criteria_per_call or len(together))]
-            for together in by_exhibit.values()
+            for together in grouped.values()
             for start in range(0, len(together), self._criteria_per_call or len(together))
         ]
 
@@ -332,6 +333,7 @@ class Judge:
         self, session: _Session, calls: Sequence[Sequence[_Item]], cache: OpenCache, finish: Finish
     ) -> None:
         waiting = iter(calls)
+        session.connection.retry()  # a refusal ends one batch, not a whole training run
 
         async def work() -> None:
             for items in waiting:  # one iterator for all workers
@@ -481,12 +483,14 @@ class _Item:
 
     Attributes:
         key: what names it in the cache.
+        task: the id of the task it is asked for; of the first one, where several ask the same.
         exhibit: what it is judged by.
         criterion: in words.
         places: (question, criterion) in a batch.
     """
 
     key: str
+    task: str
     exhibit: Exhibit
     criterion: str
     places: list[tuple[int, int]]
