@@ -361,6 +361,39 @@ def test_a_judge_that_fails_throughout_stops_the_run(files: Any, server: Server,
     assert result.exit_code == 2
     assert "no usable answer to any of 1 question: the endpoint answered 401: no" in result.stderr
     assert not given[2].exists()
+    # What failed is not finished: the same command asks it again.
+    server.script = judges(lambda criterion, response: says("yes", support=["Dear"]))
+    assert [example.kind for example in made(given, *asking(server, tmp_path))].count("judge") == 1
+
+
+def test_a_response_that_the_judge_never_answers_does_not_hold_the_others_up(
+    files: Any, server: Server, tmp_path: Path
+) -> None:
+    answers = [{"task_id": "mail", "response": text} for text in ("Dear Sir, a.", "Forbidden.", "Dear Sir, b.")]
+
+    def script(question: Any, number: int) -> Reply:
+        if "Forbidden" in response_of(question):
+            return Reply(b'{"error": {"message": "no"}}', status=400)
+        return judges(lambda criterion, response: says("yes", support=["Dear"]))(question, number)
+
+    server.script = script
+    given = files(answers)
+    result = label(*given, *asking(server, tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "left out: 1 no usable answer of the judge" in result.stdout
+    assert [example.kind for example in read_examples(given[2])].count("judge") == 2
+
+
+def test_a_run_is_not_gone_on_with_by_a_judge_that_is_asked_otherwise(
+    files: Any, server: Server, tmp_path: Path
+) -> None:
+    server.script = lambda question, number: Reply(b'{"error": {"message": "no"}}', status=401)
+    given = files()
+    assert label(*given, *asking(server, tmp_path)).exit_code == 2
+    refused = label(*given, *asking(server, tmp_path), "--temperature", "0.7")
+    assert refused.exit_code == 2
+    assert "was begun with judge {" in refused.stderr
+    assert "go on with the same options, or start anew with --fresh" in refused.stderr
 
 
 def test_criteria_about_more_than_the_response_are_not_asked(files: Any, server: Server, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def label(
         "reword": reword,
         "counterfactuals": counterfactuals,
         "occlude": occlude,
-        "judge": None if judge is None else judge.model,
+        "judge": None if judge is None else _judge_settings(judge),
         "tasks": hashlib.sha256(tasks.read_bytes()).hexdigest()[:16],
         "rtt": __version__,
     }
@@ -129,6 +129,7 @@ def label(
         if journal.entries:
             stderr.print(f"going on: {counted(len(journal.entries), 'response')} finished before", soft_wrap=True)
         order: dict[str, None] = {}
+        failure = ""
         try:
             with contextlib.ExitStack() as stack:
                 advance = stack.enter_context(_progress(stderr, responses)) if stderr.is_terminal else None
@@ -138,12 +139,18 @@ def label(
                     new = {key: answer for key, answer in named.items() if key not in journal.entries}
                     for key, labels in zip(new, label_answers(list(new.values()), options, asks), strict=True):
                         journal.add(key, labels)
+                        failure = failure or labels.failure
         except KeyboardInterrupt:
             kept = counted(len(journal.entries), "response")
             stderr.print(f"stopped: {kept} finished and kept; the same command goes on from there", soft_wrap=True)
             raise
         if not order:
             raise DataError(f"{responses}: has no response in it; expected one JSON object a line")
+        if asks is not None and 0 < asks.report.failed == asks.report.criteria:
+            raise VerifierError(
+                f"the judge gave no usable answer to any of {counted(asks.report.failed, 'question')}: {failure}; what "
+                "was finished before is kept, and the same command goes on from there"
+            )
         left_out = sum((journal.entries[key].left_out for key in order), Counter())
         if not any(journal.entries[key].end > journal.entries[key].start for key in order):
             raise DataError(
@@ -184,12 +191,19 @@ class Options:
     occlude: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Labels:
-    """The examples of one response, and why criteria gave none, counted."""
+    """The examples of one response, and why criteria gave none, counted.
+
+    Attributes:
+        examples: one or more for each criterion that gave any.
+        left_out: how many criteria gave none, by reason.
+        failure: what kept the judge from an answer to the first criterion that it gave none to; "" where it answered.
+    """
 
     examples: list[Example] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    failure: str = ""
 
 
 def label_answers(
@@ -198,9 +212,6 @@ def label_answers(
     """The examples of each answer, in order.
 
     Half a surrogate pair in a response, which no tokenizer reads, becomes U+FFFD; blank responses give no examples.
-
-    Raises:
-        VerifierError: the judge gave no usable answer to any question.
     """
     from rtt.relevance.discriminator.examples import from_verdict
     from rtt.verifiers import verify_batch
@@ -220,7 +231,6 @@ def label_answers(
                 kept.append(criterion)
         if kept:
             asked.append((labels, answer.task.narrowed(kept), text))
-    judged: list[Verdict] = []
     verdicts_of = verify_batch([(task, text) for _, task, text in asked], judge)
     for (labels, task, text), verdicts in zip(asked, verdicts_of, strict=True):
         for criterion, verdict in zip(task.rubric.criteria, verdicts, strict=True):
@@ -229,21 +239,31 @@ def label_answers(
                 labels.examples.extend(made)
                 labels.left_out["undetermined by its rule"] += not made
                 continue
-            judged.append(verdict)
+            if verdict.failed:
+                labels.left_out["no usable answer of the judge"] += 1
+                labels.failure = labels.failure or verdict.reason
+                continue
             example = from_verdict(criterion.text, text, verdict, kind="judge", prompt=task.id, source="judge")
             if example is None:
                 labels.left_out["undetermined by the judge"] += 1
             else:
                 labels.examples.append(example)
-    if judged and all(verdict.failed for verdict in judged):
-        raise VerifierError(
-            f"the judge gave no usable answer to any of {counted(len(judged), 'question')}: {judged[0].reason}; what "
-            "was finished before is kept, and the same command goes on from there"
-        )
     for labels in found:
         for reason in [reason for reason, count in labels.left_out.items() if not count]:
             del labels.left_out[reason]
     return found
+
+
+def _judge_settings(judge: JudgeChoice) -> dict[str, Any]:
+    """What its answers depend on."""
+    prompt = None if judge.prompt is None else hashlib.sha256(judge.prompt.read_bytes()).hexdigest()[:16]
+    return {
+        "model": judge.model,
+        "temperature": judge.temperature,
+        "request": judge.request,
+        "per call": judge.criteria_per_call,
+        "prompt": prompt,
+    }
 
 
 def _why_not(criterion: Criterion, judge: VerdictSource | None) -> str:
@@ -333,7 +353,8 @@ class Journal:
 
         {"settings": {...}}                     the first line
         {"criterion": ..., "response": ...}     examples of a response, none or more
-        {"done": "7f3a...", "left_out": {}}     the response is finished
+        {"done": "7f3a...", "left_out": {}}     the response is finished; with "failed", but for what the judge did
+                                                not answer, so that it is asked again
 
     Args:
         path: the journal.
@@ -375,6 +396,7 @@ class Journal:
                 value = json.loads(line)
                 settings = value["settings"] if first else {}
                 done, left_out = value.get("done"), Counter(value.get("left_out"))
+                failed = bool(value.get("failed"))
             except (ValueError, KeyError, TypeError, AttributeError):
                 if first:
                     refusal = f"{self.path}: is not a journal of this command; move it away, or start anew with --fresh"
@@ -382,7 +404,7 @@ class Journal:
                 break  # torn when the run was killed: the response is labelled again
             if first:
                 self._check(settings)
-            elif done is not None:
+            elif done is not None and not failed:
                 self.entries[done] = Entry(start, position - len(line), left_out)
             if first or done is not None:
                 end = start = position
@@ -409,7 +431,10 @@ class Journal:
         start = self._stream.tell()
         lines = [example.to_json() for example in labels.examples]
         end = start + sum(len(line.encode()) + 1 for line in lines)
-        self._append([*lines, json.dumps({"done": key, "left_out": labels.left_out})])
+        last: dict[str, Any] = {"done": key, "left_out": labels.left_out}
+        if labels.failure:
+            last["failed"] = True
+        self._append([*lines, json.dumps(last)])
         self.entries[key] = Entry(start, end, labels.left_out)
 
     def _append(self, lines: Sequence[str]) -> None:
