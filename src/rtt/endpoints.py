@@ -25,7 +25,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -215,18 +215,53 @@ class Connection:
         text = self._text(await self._complete(prompt, name, schema))
         return text if self._key in prompt else self._without_key(text)
 
+    async def chat(
+        self, messages: Sequence[Mapping[str, str]], *, max_tokens: int, seed: int | None = None
+    ) -> tuple[str, bool]:
+        """The model's answer to a conversation, and whether it ended by itself rather than at the limit of tokens.
+
+        A refusal is an answer here, an empty one too. ``max_tokens`` gives way to what the endpoint's ``request`` says.
+
+        Raises:
+            EndpointUnusable: no further request will be answered; none is sent any more.
+            NoAnswer: there is none; its kind and its message say why.
+        """
+        if self._unusable is not None:
+            raise EndpointUnusable(self._unusable)
+        if not all(_is_unicode(message["content"]) for message in messages):
+            raise NoAnswer("request", "the conversation holds half a surrogate pair; expected valid Unicode")
+        fields: dict[str, Any] = {"messages": list(messages)}
+        if not {"max_tokens", "max_completion_tokens"} & self._endpoint.request.keys():
+            fields["max_tokens"] = max_tokens
+        if seed is not None:
+            fields["seed"] = seed
+        with self._told():
+            body = await self._post(fields)
+        choice = self._choice(body)
+        if choice.finish_reason == "content_filter":
+            raise NoAnswer("filtered", "the endpoint's content filter withheld the reply")
+        return choice.message.content or choice.message.refusal or "", choice.finish_reason != "length"
+
     async def _complete(self, prompt: str, name: str, schema: Mapping[str, Any]) -> bytes:
         """The body of the chat completion."""
         openai, endpoint = _openai(), self._endpoint
-        try:
+        fields: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}]}
+        with self._told():
             for tried in range(endpoint.format, len(FORMATS)):
                 try:
-                    return await self._request(prompt, FORMATS[tried](name, schema))
+                    return await self._post({**fields, "response_format": FORMATS[tried](name, schema)})
                 except openai.APIStatusError as error:
                     if not _refuses_format(error):
                         raise
                     endpoint.format = max(endpoint.format, tried + 1)  # for this and all that follow
-            return await self._request(prompt)
+            return await self._post(fields)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """The client's errors as failures that say what happened."""
+        openai, endpoint = _openai(), self._endpoint
+        try:
+            yield
         except openai.APITimeoutError:
             raise NoAnswer(
                 "timeout",
@@ -248,22 +283,20 @@ class Connection:
         except openai.OpenAIError as error:
             raise NoAnswer("request", f"the request failed: {excerpt(self._without_key(str(error)))}") from None
 
-    async def _request(self, prompt: str, format_: Mapping[str, Any] | None = None) -> bytes:
+    async def _post(self, fields: Mapping[str, Any]) -> bytes:
         endpoint = self._endpoint
-        fields = {"model": endpoint.model, "messages": [{"role": "user", "content": prompt}], **endpoint.request}
-        if format_ is not None:
-            fields["response_format"] = format_
+        request = {"model": endpoint.model, **fields, **endpoint.request}
         if endpoint.temperature is not None:
-            fields["temperature"] = endpoint.temperature
+            request["temperature"] = endpoint.temperature
         # not chat.completions.create: it walks through the whole schema each time, a third of what a request costs
-        answer = await self._client.post("/chat/completions", cast_to=_http(_openai()).Response, body=fields)
+        answer = await self._client.post("/chat/completions", cast_to=_http(_openai()).Response, body=request)
         body: bytes = answer.content
         if len(body) > MAX_ANSWER_BYTES:
             raise NoAnswer("too long", f"the endpoint's answer is longer than {MAX_ANSWER_BYTES:,} bytes")
         return body
 
-    def _text(self, body: bytes) -> str:
-        """The text of a chat completion that came to its end."""
+    def _choice(self, body: bytes) -> _Choice:
+        """What a chat completion says; its tokens are counted."""
         try:
             completion = _Completion.model_validate_json(body)
         except ValidationError as error:
@@ -275,7 +308,11 @@ class Connection:
             self._endpoint.count(
                 prompt_tokens=completion.usage.prompt_tokens, completion_tokens=completion.usage.completion_tokens
             )
-        choice = completion.choices[0]
+        return completion.choices[0]
+
+    def _text(self, body: bytes) -> str:
+        """The text of a chat completion that came to its end."""
+        choice = self._choice(body)
         if choice.message.refusal:
             raise NoAnswer("refused", f"the model refused: {excerpt(self._without_key(choice.message.refusal))}")
         if choice.finish_reason == "content_filter":

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from scripted_endpoint import Reply, Server
 
 from rtt.cli import cli
 
@@ -201,3 +203,66 @@ def test_rows_that_have_ended_leave_the_batch_and_change_nothing(model: Path) ->
     assert dropped == whole
     assert len({one.tokens for one in whole}) > 2
     assert any(one.ended for one in whole)
+
+
+# ------------------------------------------------------------------------------------------------------------- servers
+
+
+def chat(text: str, finish: str = "stop") -> Reply:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return Reply(json.dumps({"id": "1", "object": "chat.completion", "choices": [choice]}).encode())
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    pytest.importorskip("openai")
+    server = Server()
+    yield server
+    server.stop()
+
+
+def test_a_model_behind_a_server_is_asked_once_for_each_prompt(tmp_path: Path, data: Path, server: Server) -> None:
+    def script(request: Any, number: int) -> Reply:
+        prompt = request["messages"][0]["content"]
+        assert (request["model"], request["max_tokens"], request["temperature"]) == ("tiny", 1280, 0)
+        return chat("one, two" if prompt.count("very") == 2 else "one two", "length" if "very" in prompt else "stop")
+
+    server.script = script
+    arguments = ("ifeval", "--data", data, "--model", "tiny", "--base-url", server.url, "--out", tmp_path / "run")
+    done = rtt(*arguments)
+    assert done.exit_code == 0, done.output
+    assert [line["strict"] for line in read(tmp_path / "run/verdicts.jsonl")] == [[True], [False], *[[True]] * 4]
+    assert "6 of 6 responses were cut off at the limit of tokens" in done.output
+    assert len(server.questions) == 6
+    again = rtt(*arguments)
+    assert again.exit_code == 0
+    assert len(server.questions) == 6
+
+
+def test_what_a_server_does_not_answer_is_told_and_asked_again(tmp_path: Path, data: Path, server: Server) -> None:
+    def script(request: Any, number: int) -> Reply:
+        if request["messages"][0]["content"].count("very") == 3:
+            return Reply(b'{"error": {"message": "too hot"}}', status=400)
+        return chat("")
+
+    server.script = script
+    arguments = ("ifeval", "--data", data, "--model", "tiny", "--base-url", server.url, "--out", tmp_path / "run")
+    failed = rtt(*arguments)
+    assert failed.exit_code == 2
+    assert "1 of 6 prompts got no answer, the first because the endpoint answered 400: too hot" in failed.output
+    assert [line["key"] for line in read(tmp_path / "run/responses.jsonl")] == [1, 2, 4, 5, 6]
+    server.script = lambda request, number: chat("fine")
+    done = rtt(*arguments)
+    assert done.exit_code == 0, done.output
+    assert [line["response"] for line in read(tmp_path / "run/responses.jsonl")] == ["", "", "fine", "", "", ""]
+
+
+def test_a_server_without_the_model_ends_the_run(tmp_path: Path, data: Path, server: Server) -> None:
+    server.script = lambda request, number: Reply(b'{"error": {"message": "no such model"}}', status=404)
+    arguments = ("--base-url", server.url, "--concurrency", 1, "--out", tmp_path / "run")
+    failed = rtt("ifeval", "--data", data, "--model", "tiny", *arguments)
+    assert failed.exit_code == 2
+    assert "no such model" in failed.output
+    assert len(server.questions) == 1
+    lonely = rtt("ifeval", "--data", data, "--responses", data, *arguments)
+    assert "--base-url names a server, but no --model says which model" in lonely.output

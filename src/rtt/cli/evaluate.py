@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,23 @@ REASONING_END = "</think>"
 
 @click.command()
 @click.argument("bench", metavar="BENCH", type=click.Choice(BENCHMARKS))
-@click.option("--model", metavar="M", help="What answers: a model's folder, a GGUF file, or an id on the hub.")
+@click.option(
+    "--model",
+    metavar="M",
+    help="What answers: a model's folder, a GGUF file, an id on the hub, or with --base-url a server's model.",
+)
+@click.option("--base-url", metavar="URL", help="An OpenAI-compatible server that has the model: vLLM, llama.cpp, ...")
+@click.option(
+    "--api-key-env",
+    default="auto",
+    metavar="NAME",
+    help="The environment variable with the server's key; '' to send none.  "
+    "[default: OPENAI_API_KEY for OpenAI, none for other servers]",
+)
+@click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Requests at once.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=600, show_default=True, help="Seconds a request."
+)
 @click.option(
     "--responses",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -60,6 +76,10 @@ REASONING_END = "</think>"
 def evaluate(
     bench: str,
     model: str | None,
+    base_url: str | None,
+    api_key_env: str,
+    concurrency: int,
+    timeout: float,
     responses: Path | None,
     out: Path,
     data: Path | None,
@@ -82,6 +102,9 @@ def evaluate(
         rtt evaluate ifeval --data input_data.jsonl --model ./my-model --out runs/my-model
         rtt evaluate ifbench --model model.Q4_K_M.gguf --out runs/gguf
     \b
+    A model behind a server, which is faster for large ones:
+        rtt evaluate ifeval --model Qwen/Qwen3-8B --base-url http://127.0.0.1:8000/v1 --out runs/qwen3-8b
+    \b
     Does it run at all?
         rtt evaluate ifeval --model ./my-model --limit 8 --max-new-tokens 64 --out runs/try
 
@@ -100,6 +123,8 @@ def evaluate(
 
     if (model is None) == (responses is None):
         raise ConfigurationError("expected one of --model, which answers the prompts, and --responses, which is scored")
+    if base_url is not None and model is None:
+        raise ConfigurationError("--base-url names a server, but no --model says which model to ask there")
     if responses is not None:
         refuse_overwriting(out / "responses.jsonl", responses)
     stderr = console(stderr=True)
@@ -121,13 +146,16 @@ def evaluate(
     else:
         assert model is not None
         sampling = _sampling(benchmark, temperature, max_new_tokens)
-        from rtt.generation import quiet_libraries
+        with ExitStack() as stack:
+            if base_url is not None:
+                sampler, described = _remote(model, base_url, api_key_env, sampling, concurrency, timeout, seed)
+            else:
+                from rtt.generation import quiet_libraries
 
-        with quiet_libraries():
-            sampler, described = _local(model, sampling, batch_size, seed, stderr)
-        identity |= {"model": described, "sampling": _described(sampling, batch_size, seed)}
-        folder = RunFolder(out, identity, fresh=not resume)
-        with quiet_libraries():
+                stack.enter_context(quiet_libraries())
+                sampler, described = _local(model, sampling, batch_size, seed, stderr)
+            identity |= {"model": described, "sampling": _described(sampling, None if base_url else batch_size, seed)}
+            folder = RunFolder(out, identity, fresh=not resume)
             answers = _sample(folder, sampler, found.prompts, mark or None, stderr)
     _finish(benchmark, folder, _score(benchmark, answers, stderr), identity, found)
 
@@ -175,13 +203,27 @@ def _sampling(benchmark: Benchmark, temperature: float | None, max_new_tokens: i
     )
 
 
-def _described(sampling: Sampling, batch_size: int, seed: int) -> dict[str, Any]:
-    return {
-        "temperature": sampling.temperature,
-        "max_new_tokens": sampling.max_new_tokens,
-        "batch size": batch_size,
-        "seed": seed,
-    }
+def _described(sampling: Sampling, batch_size: int | None, seed: int) -> dict[str, Any]:
+    described = {"temperature": sampling.temperature, "max_new_tokens": sampling.max_new_tokens, "seed": seed}
+    return described if batch_size is None else {**described, "batch size": batch_size}
+
+
+def _remote(
+    model: str, base_url: str, api_key_env: str, sampling: Sampling, concurrency: int, timeout: float, seed: int
+) -> tuple[Sampler, Mapping[str, str]]:
+    from rtt.benchmarks.samplers import EndpointSampler
+    from rtt.endpoints import Endpoint
+
+    endpoint = Endpoint(
+        model,
+        base_url=base_url,
+        api_key_env=api_key_env or None,
+        timeout=timeout,
+        max_retries=4,
+        temperature=sampling.temperature,
+    )
+    described = {"name": model, "origin": "an OpenAI-compatible server"}
+    return EndpointSampler(endpoint, sampling, concurrency, seed if sampling.temperature else None), described
 
 
 def _local(
