@@ -22,6 +22,7 @@ from rtt.verifiers.rules.muldimif.text import (
     number_in,
     occurrences,
     one_of,
+    parsed,
     piece,
     surplus_words,
     trimmed,
@@ -303,7 +304,7 @@ def _elements(text: str, target: str) -> list[Piece]:
 
 def _values(text: str) -> list[Piece]:
     try:
-        data = json.loads(text)
+        data = parsed(text)
     except json.JSONDecodeError:
         return []
     return [Piece(str(value), None) for value in (data.values() if isinstance(data, dict) else data)]

@@ -11,6 +11,7 @@ from typing import Literal
 from rtt.errors import VerifierError
 from rtt.rule_schemas.muldimif import ConstraintText
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, whole
+from rtt.verifiers.rules.ifeval.layout import MAX_DEPTH, nesting
 from rtt.verifiers.rules.muldimif.text import (
     TEENS,
     TENS,
@@ -343,13 +344,15 @@ def _numbered(text: str, bounds: Bounds) -> Piece:
 def _json(text: str, target: str | None) -> list[Piece]:
     if target is None:
         return []
+    if nesting(text) > MAX_DEPTH:
+        raise VerifierError(f"lists and objects are nested more than {MAX_DEPTH} deep; the parser cannot follow")
     try:
         data = json.loads(text)
         if "entry" in target:
             values = [str(value) for value in data.values()]
         else:
             values = [str(data.get(target.split()[-1], ""))]
-    except (ValueError, AttributeError, IndexError, RecursionError):
+    except (ValueError, AttributeError, IndexError):
         return []
     return [Piece(value, None) for value in values]
 

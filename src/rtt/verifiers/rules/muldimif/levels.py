@@ -7,12 +7,10 @@ import json
 import re
 from typing import Any
 
-from rtt.errors import VerifierError
 from rtt.rule_schemas.muldimif import ConstraintText
 from rtt.verifiers.rules.findings import Deadline, Finding, absent, whole
-from rtt.verifiers.rules.ifeval.layout import MAX_DEPTH, nesting
 from rtt.verifiers.rules.muldimif.length import limits
-from rtt.verifiers.rules.muldimif.text import unread
+from rtt.verifiers.rules.muldimif.text import parsed, unread
 
 _WORDS = {"two": 2, "three": 3}
 _N = r"(\d+|two|three)"
@@ -82,15 +80,15 @@ def json_levels(text: str, arguments: ConstraintText, deadline: Deadline) -> Fin
     least, most = read(arguments.text)
     fenced = _FENCED.search(text)
     value = text if fenced is None else fenced[1].strip()
-    if nesting(value) > MAX_DEPTH:
-        raise VerifierError(f"lists and objects are nested more than {MAX_DEPTH} deep; the parser cannot follow")
-    if least is None and most is None:
-        return unread(False, "number of levels")
     told = f"read as: JSON with {limits(least, most, 'levels')}"
     try:
-        data = json.loads(value)
+        data = parsed(value)
     except json.JSONDecodeError as error:
+        if least is None and most is None:
+            return unread(False, "number of levels")
         return absent(f"{told}; no JSON: {error.msg}")
+    if least is None and most is None:
+        return unread(False, "number of levels")
     if data is None:
         return absent(f"{told}; null is taken for no JSON")
     depth = _depth(data)

@@ -248,6 +248,7 @@ def _most(number: int) -> Decide:
 
 
 def _line(what: str, pattern: str, satisfied: bool) -> Callable[[], Decide]:
+    """Some line, or none, begins so. Blanks before it are those of the line: officially they may span lines."""
     return lambda: functools.partial(_some if satisfied else _none, what, re.compile(pattern, re.MULTILINE))
 
 
@@ -266,10 +267,10 @@ _FORMAT: list[tuple[re.Pattern[str], Callable[..., Decide]]] = [
         ("at least NUMBER attributes?", lambda number: functools.partial(_attributes, number, None)),
         ("Must include '(.*?)'", _phrase),
         ("Must be (?:in|provided in) APA format", _line("a citation in APA style", r"\(\s*\w+,\s*\d{4}\s*\)", True)),
-        ("No bullet points", _line("no bullet points", r"^\s*[-*]", False)),
+        ("No bullet points", _line("no bullet points", r"^[^\S\n]*+[-*]", False)),
         (
             "Must be listed as bullet points|is structured as bullet points",
-            _line("bullet points", r"^\s*[-*]", True),
+            _line("bullet points", r"^[^\S\n]*+[-*]", True),
         ),
         ("block quotes format|be formatted in block quotes", lambda: _quoted),
         (
@@ -282,8 +283,8 @@ _FORMAT: list[tuple[re.Pattern[str], Callable[..., Decide]]] = [
             "The answer must include at least NUMBER references?",
             lambda number: functools.partial(_references, number),
         ),
-        ("No lists", _line("no numbered lists", r"^\s*\d+\.\s", False)),
-        ("No number points", _line("no numbered points", r"^\s*\d+\.", False)),
+        ("No lists", _line("no numbered lists", r"^[^\S\n]*+\d+\.\s", False)),
+        ("No number points", _line("no numbered points", r"^[^\S\n]*+\d+\.", False)),
         ("Response must be written at medium length", lambda: functools.partial(_short, 200, 400)),
     )
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rtt.errors import VerifierError
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, present, whole
+from rtt.verifiers.rules.ifeval.layout import MAX_DEPTH, nesting
 from rtt.verifiers.rules.text import NOT_BLANK_RUN, stripped
 
 UNITS = dict(
@@ -109,6 +112,23 @@ def layout(text: str) -> str:
     if _NUMBERED.match(text):
         return "numbered"
     return "bullet" if _BULLET.match(text) else "plain"
+
+
+def parsed(text: str) -> Any:
+    """The JSON value that the text is.
+
+    Raises:
+        JSONDecodeError: it is none.
+        VerifierError: the official checker stops with an error: too deep, or a number with too many digits.
+    """
+    if nesting(text) > MAX_DEPTH:
+        raise VerifierError(f"lists and objects are nested more than {MAX_DEPTH} deep; the parser cannot follow")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise VerifierError(f"the official checker cannot read a number in it and fails: {error}") from None
 
 
 def items(text: str, kind: str) -> Iterator[Bounds]:
