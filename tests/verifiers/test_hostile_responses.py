@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from verifiers.examples import muldimif
 from verifiers.test_rule_evidence import IFBENCH, IFEVAL, RULES, assert_evidence_is_sound
 
 from rtt.verdicts import Outcome
@@ -70,6 +72,16 @@ RESPONSES: dict[str, str] = {
 }
 
 
+TABLES: dict[str, str] = {
+    "bars": "|" * SIZE,
+    "rows": "|a|b|\n|---|---|\n" + "|1|2|\n" * (SIZE // 6),
+    "open tags": "<a " * (SIZE // 3),
+    "a tag and blanks": "<a" + " " * SIZE,
+    "empty headings": "# \n" * (SIZE // 3),
+    "bullets": "- a.\n" * (SIZE // 5),
+}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _loaded() -> None:
     """The first sentence that is counted imports NLTK, which takes its own two seconds, once a process."""
@@ -90,6 +102,22 @@ WORST = ("open brackets", "line breaks inside", "asterisks", "small words", "nes
 )
 def test_every_rule_of_ifbench_answers_within_two_seconds(name: str) -> None:
     assert_answers_in_time(RESPONSES[name], IFBENCH)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in WORST else pytest.param(name, marks=pytest.mark.slow) for name in (*RESPONSES, *TABLES)]
+)
+def test_every_rule_of_muldimif_answers_within_two_seconds(name: str) -> None:
+    rules = {str(case[:2]): case[:2] for case in muldimif.CASES}
+    for rule in rules.values():
+        start = time.thread_time()
+        verdict = verify_rule(*rule, {**RESPONSES, **TABLES}[name])
+        assert time.thread_time() - start < 2, rule
+        assert verdict.determined or re.search(
+            "time limit of 1 s|more than 500 deep|cannot read a number", verdict.reason
+        )
+        if verdict.determined:
+            assert_evidence_is_sound({**RESPONSES, **TABLES}[name], verdict)
 
 
 @pytest.mark.slow

@@ -3,9 +3,11 @@
     family      names                                   module
     ifeval      the 25 instruction types of IFEval      rtt.rule_schemas.ifeval
     ifbench     the 58 of IFBench                       rtt.rule_schemas.ifbench
+    muldimif    the 12 checkers of MulDimIF             rtt.rule_schemas.muldimif
 
-Rules have the bare names of these benchmarks (``keywords:existence``); the family may stand before them
-(``ifeval:keywords:existence``), and does on disk. A rule's arguments have the benchmark's own names and meanings.
+The rules of IFEval and of IFBench have their bare names (``keywords:existence``); the family may stand before them
+(``ifeval:keywords:existence``), and does on disk. Those of MulDimIF always have it (``muldimif:Length:Words``).
+A rule's arguments have the benchmark's own names and meanings.
 
 Reading a task file needs no more than this package; what a rule decides lives in :mod:`rtt.verifiers.rules`. A rule of
 your own is registered there too (:func:`rtt.verifiers.rules.register_rule`), which calls :func:`register_schema` here.
@@ -26,7 +28,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError
-from rtt.rule_schemas import ifbench, ifeval
+from rtt.rule_schemas import ifbench, ifeval, muldimif
 from rtt.rule_schemas.schema import NoArguments, Relation, RuleArguments, RuleSchema
 
 __all__ = [
@@ -45,7 +47,7 @@ __all__ = [
 
 
 def rule_names(family: str | None = None) -> tuple[str, ...]:
-    """The canonical names of all rules, sorted; of one family (``"ifeval"``, ``"ifbench"``) or namespace, if given."""
+    """The canonical names of all rules, sorted; of one family (``"ifeval"``, ``"muldimif"``) or namespace, if given."""
     return tuple(sorted(name for name in _RULES if family is None or family_of(name) == family))
 
 
@@ -72,7 +74,7 @@ def canonical_name(name: str) -> str:
             return bare
     elif name in _RULES:
         return name
-    elif name.count(":") > 1 and family not in _FAMILIES:
+    elif name.count(":") > 1 and family not in (*_FAMILIES, muldimif.FAMILY):
         raise UnknownRuleError(
             f"rule {_show(name)} is not known: there is no family {family!r} here; expected one of rule_names(), or "
             "a criterion of kind 'judge'"
@@ -158,11 +160,15 @@ _BARE: Mapping[str, Mapping[str, RuleSchema]] = {family: rules for family, (_, r
 
 _NAMESPACES: Mapping[str, str] = {
     "rtt": "RTT",
+    muldimif.FAMILY: "MulDimIF",
     **{family: owner for family, (owner, _) in _FAMILIES.items()},
     **{name.partition(":")[0]: _FAMILIES[family][0] for family, rules in _BARE.items() for name in rules},
 }
 _LOCK = threading.Lock()
-_RULES: dict[str, RuleSchema] = {name: schema for _, rules in _FAMILIES.values() for name, schema in rules.items()}
+_RULES: dict[str, RuleSchema] = {
+    **{name: schema for _, rules in _FAMILIES.values() for name, schema in rules.items()},
+    **muldimif.RULES,
+}
 
 
 # --------------------------------------------------------------------------------------------- errors in words

@@ -189,10 +189,11 @@ def _by_rule(name: str, arguments: RuleArguments, text: str, criterion_id: str, 
 
 def _finding(name: str, arguments: RuleArguments, text: str, time_limit: float) -> Finding | Exception:
     """What the rule found, or what kept it from it."""
-    if not text or text.isspace():
+    rule = rule_of(name)
+    if (not text or text.isspace()) and not rule.reads_blank:
         return _EMPTY
     try:
-        return rule_of(name).check(text, arguments, Deadline(time_limit))
+        return rule.check(text, arguments, Deadline(time_limit))
     except Exception as error:  # noqa: BLE001
         return error
 

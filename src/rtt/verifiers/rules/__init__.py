@@ -2,6 +2,7 @@
 
     ifeval         the 25 instruction types of IFEval
     ifbench        the 58 of IFBench
+    muldimif       the 12 checkers of MulDimIF, which read a constraint's English text
 
     findings       what a check returns, and what checks share
     text           sentences, capital words, patterns from data
@@ -17,7 +18,7 @@ included, for under an official name the verdict is the official one, and its ev
 - *Violated by something that is there* (a comma, the words after the n-th): these characters violate.
 - *Violated because something is not there*: ``missing``; what there is of it supports and is never to blame.
 - *A property of the whole* (a language, too few words): the whole response.
-- A blank response violates a rule, as a whole, without a look at its check.
+- A blank response violates a rule, as a whole, without a look at its check; unless the rule ``reads_blank``.
 
 A rule of your own:
 
@@ -40,7 +41,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtt.rule_schemas import RuleArguments, canonical_name, register_schema
-from rtt.verifiers.rules import ifbench, ifeval
+from rtt.verifiers.rules import ifbench, ifeval, muldimif
 from rtt.verifiers.rules.registered import Check, Edit, RegisteredRule, deleted
 
 __all__ = ["Check", "Edit", "RegisteredRule", "register_rule", "rule_of"]
@@ -80,4 +81,4 @@ def rule_of(name: str) -> RegisteredRule:
     return _RULES.get(name) or _RULES[canonical_name(name)]
 
 
-_RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES}
+_RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES, **muldimif.RULES}

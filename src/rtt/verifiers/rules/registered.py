@@ -52,7 +52,8 @@ def _if_cased(word: str, holds: Callable[[str], bool]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredRule:
-    """A rule's check and its counterfactual edit."""
+    """A rule's check and its counterfactual edit; ``reads_blank``: blank responses too are decided by the check."""
 
     check: Check
     edit: Edit = deleted
+    reads_blank: bool = False

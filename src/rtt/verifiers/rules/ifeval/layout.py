@@ -164,7 +164,7 @@ def json_format(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
     left, right = stripped(inner)
     value = inner[left:right]
     offset = start + left
-    if _depth(value) > MAX_DEPTH:
+    if nesting(value) > MAX_DEPTH:
         raise VerifierError(f"lists and objects are nested more than {MAX_DEPTH} deep; the parser cannot follow")
     try:
         json.loads(value)
@@ -207,7 +207,7 @@ _BRACKET = re.compile(r"[\[{]")
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def _depth(value: str) -> int:
+def nesting(value: str) -> int:
     """How deep brackets are nested outside of strings; 0 where they are too few to matter."""
     if value.count("[") + value.count("{") <= MAX_DEPTH:
         return 0
