@@ -220,7 +220,8 @@ def to_markdown(result: dict[str, Any]) -> str:
             "",
             f"{result['different verdicts']} of {result['verdicts']} verdicts differ between official and ours "
             f"({', '.join(result['different types']) or 'none'}); the extra `fast` changes "
-            f"{result['fast changes verdicts']}. Official ones that draw a letter at random (two prompts of IFEval) vary.",
+            f"{result['fast changes verdicts']}. Official ones that draw a letter at random (two prompts of IFEval) "
+            "vary.",
             "",
         ]
     )

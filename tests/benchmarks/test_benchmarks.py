@@ -113,6 +113,49 @@ def test_an_empty_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
         read_prompts(IFEVAL, tmp_path / "gone.jsonl")
 
 
+def muldimif_row(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "7",
+        "conversations": [{"role": "user", "content": "Say it."}],
+        "constraints": [["XML", "Number of attributes", "At most 2."], ["Words", "At most", "At most 3 words."]],
+        "constraint_pattern": "Listing",
+        "difficulty": "Level 2",
+        "something": "else",
+    }
+    return {**row, **changes}
+
+
+def test_a_row_of_muldimif_keeps_texts_types_and_labels(tmp_path: Path) -> None:
+    (tmp_path / "test.json").write_text(json.dumps([muldimif_row()]), "utf-8")
+    muldimif = benchmark("muldimif")
+    [prompt] = read_prompts(muldimif, tmp_path / "test.json").prompts
+    assert (prompt.key, prompt.task.id, prompt.task.metadata) == ("7", "muldimif/7", {"key": "7"})
+    assert [criterion.text for criterion in prompt.task.rubric.criteria] == ["At most 2.", "At most 3 words."]
+    assert prompt.types == ("Format:XML", "Length:Words")
+    assert prompt.labels == {"pattern": "Listing", "level": "Level 2"}
+    [found] = score(muldimif, [Answer(prompt, "One two three four.")])
+    assert found.loose is None
+    assert found.to_json(numbered=False)["strict"][1] is False
+    summary = summarise(muldimif, [found])
+    assert "prompt_loose" not in summary
+    assert summary["labels"]["level"]["Level 2"]["prompt_strict"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"constraints": [["Words", "At the most", "x"]]}, r"item 1: constraints\[0\]: .*did you mean"),
+        ({"constraints": []}, "item 1: constraints: "),
+        ({"constraints": [["Words", "At most"]]}, r"item 1: constraints\.0"),
+        ({"id": 7}, "item 1: id: .*; expected a row of MulDimIF's data file"),
+    ],
+)
+def test_what_is_no_row_of_muldimif_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    (tmp_path / "test.json").write_text(json.dumps([muldimif_row(**changes)]), "utf-8")
+    with pytest.raises(DataError, match=message):
+        read_prompts(benchmark("muldimif"), tmp_path / "test.json")
+
+
 # -------------------------------------------------------------------------------------------------------------- scores
 
 

@@ -10,6 +10,7 @@
     name          instructions    decided by           modes            the authors report
     ifeval        25 types        rules                strict, loose    prompt-level strict
     ifbench       58 types        rules                strict, loose    prompt-level loose
+    muldimif      12 types        rules                strict           all constraints of a prompt
 
 Scoring imports no torch; a model that runs here does, in its sampler alone.
 """
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BENCHMARKS", "Benchmark", "HubData", "Prompt", "Sampling", "benchmark"]
 
-BENCHMARKS = ("ifeval", "ifbench")
+BENCHMARKS = ("ifeval", "ifbench", "muldimif")
 """The names of the benchmarks, each a module here that exports its :class:`Benchmark` as ``BENCHMARK``."""
 
 

@@ -92,7 +92,7 @@ def evaluate(
     require_all: bool,
     resume: bool,
 ) -> None:
-    """Score a model, or a file of responses, on BENCH: ifeval or ifbench.
+    """Score a model, or a file of responses, on BENCH: ifeval, ifbench or muldimif.
 
     Verdicts are those of the benchmark's official evaluator. A run that was stopped goes on by the same command.
 
