@@ -10,6 +10,7 @@ from typing import Any
 from benchmark_data import benchmark_file
 from hypothesis import example, given
 from hypothesis import strategies as st
+from verifiers.examples import muldimif
 
 from rtt.verdicts import Outcome, Span, Verdict
 from rtt.verifiers import counterfactual, verify_rule
@@ -251,6 +252,17 @@ def assert_evidence_is_sound(text: str, verdict: Verdict) -> None:
 
 @given(TEXTS, st.sampled_from(RULES))
 def test_evidence_lies_in_the_text_and_fits_the_verdict(text: str, rule: tuple[str, dict[str, Any]]) -> None:
+    assert_evidence_is_sound(text, verify_rule(*rule, text, criterion_id="c1"))
+
+
+MULDIMIF = [(name, arguments) for name, arguments, _, _ in muldimif.CASES]
+BLOCKS = ["| a | b |\n|---|---|\n| c | d |", "# The\n", "## word\n", '{"a": {"b": 1}}', "> the\n", "你好", "<a b='c'>"]
+
+
+@given(st.lists(st.one_of(PIECES, st.sampled_from(BLOCKS)), max_size=16).map(" ".join), st.sampled_from(MULDIMIF))
+def test_evidence_of_muldimif_lies_in_the_text_and_fits_the_verdict(
+    text: str, rule: tuple[str, dict[str, Any]]
+) -> None:
     assert_evidence_is_sound(text, verify_rule(*rule, text, criterion_id="c1"))
 
 
