@@ -110,9 +110,9 @@ def test_help_of_the_package_imports_nothing_heavy() -> None:
 def test_help_lists_the_commands_with_examples() -> None:
     result = run("--help")
     assert result.exit_code == 0
+    listed = " ".join(result.output.partition("Commands:")[2].split())  # long summaries are wrapped
     for name, command in COMMANDS.items():
-        assert name in result.output
-        assert command.summary.split(";")[0].split(",")[0] in result.output
+        assert f"{name} {command.summary}" in listed
     assert "rtt verify tasks.jsonl responses.jsonl" in result.output
 
 
