@@ -1,0 +1,140 @@
+"""Which runs each stage has, and what they are tuned on.
+
+    tuning      the same number of settings for each method, one seed in each world; the best mean is chosen
+    headline    ten fresh seeds in both worlds
+    remedies, relevance, stress     five fresh seeds in the world of 2-5 criteria
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.small_world.methods import METHODS
+from experiments.small_world.running import Run, done
+
+RESULTS = Path("results/small_world")
+
+RATES = (5e-4, 1e-3, 2e-3)
+SIZES = (0.2, 0.7)
+FINER_RATES = (3e-4, 5e-4, 7e-4, 1e-3, 1.5e-3, 2e-3)
+COARSE = (0.1, 0.5)
+"""Of the CoRT-like method: how far the weights of tokens go from 1 to the contrast's."""
+
+TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group", "group-mass", "gdpo+group", "cort-like")
+"""Methods with settings of their own; the others take those of the method that they vary."""
+
+TUNING_SEEDS = {"2-5": 100, "6-8": 101}
+HEADLINE_SEEDS = tuple(range(10))
+SEEDS = tuple(range(5))
+
+
+def tuning() -> list[Run]:
+    """Six settings for each tuned method, one run in each world."""
+    runs = []
+    for method in TUNED:
+        part = METHODS[method].partition
+        sizes = COARSE if part == "cort" else SIZES
+        settings = [(r, s) for r in RATES for s in sizes] if part else [(rate, 0.0) for rate in FINER_RATES]
+        runs += [
+            Run("tune", name, method, rate, weight, seed)
+            for rate, weight in settings
+            for name, seed in TUNING_SEEDS.items()
+        ]
+    return runs
+
+
+def chosen(results: Path = RESULTS) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight of each tuned method: the best mean instruction accuracy over the tuning runs."""
+    scores: dict[tuple[str, float, float], list[float]] = {}
+    for line in done(results / "tune.jsonl").values():
+        run = line["run"]
+        scores.setdefault((run["method"], run["learning_rate"], run["weight"]), []).append(_score(line))
+    best: dict[str, tuple[float, float]] = {}
+    for method in TUNED:
+        mine = {key: sum(values) / len(values) for key, values in scores.items() if key[0] == method}
+        if mine:
+            best[method] = max(mine, key=lambda key: mine[key])[1:]
+    return best
+
+
+def _score(line: Mapping[str, Any]) -> float:
+    """Instruction accuracy as a share of what is attainable on the world's scale: worlds count alike."""
+    final = line["final"]
+    return float(final["instruction"]) / {"2-5": 0.4, "6-8": 0.1}[line["run"]["world"]]
+
+
+def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """What a method runs with: its own setting, or that of the tuned method whose name it begins with."""
+    if method in best:
+        return best[method]
+    if method.endswith("-raw"):
+        return best[method.removesuffix("-raw")][0], 0.5
+    if method.startswith("released"):
+        return best["rtt-csr" if method.endswith("csr") else "rtt-aon"]
+    for prefix in ("gdpo+group", "group", "rtt-csr"):
+        if method.startswith(prefix):
+            return best[prefix]
+    return best["rtt-csr"]
+
+
+def _runs(stage: str, worlds: tuple[str, ...], methods: tuple[str, ...], seeds: tuple[int, ...], **stress: Any) -> list[Run]:
+    best = chosen()
+    return [
+        Run(stage, name, method, *settings(method, best), seed=seed, **stress)
+        for seed in seeds
+        for name in worlds
+        for method in methods
+    ]
+
+
+HEADLINE = (
+    "grpo-aon",
+    "grpo-csr",
+    "gdpo",
+    "rtt-aon",
+    "rtt-csr",
+    "rtt-aon-raw",
+    "rtt-csr-raw",
+    "group",
+    "group/uniform",
+    "group/shuffled",
+    "group/random",
+    "released-reshape-aon",
+)
+LATER = ("gdpo+group", "group-mass", "cort-like")
+REMEDIES = (
+    "rtt-csr+floor",
+    "rtt-csr+silent",
+    "rtt-csr+bound",
+    "rtt-csr+no-end",
+    "rtt-csr+missing-end",
+    "rtt-csr+missing-none",
+    "rtt-csr+all",
+    "rtt-csr/noisy",
+    "rtt-csr/noisy+floor",
+)
+RELEVANCE = (
+    "group/auroc90",
+    "group/auroc80",
+    "group/auroc70",
+    "group/auroc60",
+    "group/auroc50",
+    "group/learned",
+    "group/contrast",
+    "rtt-csr/learned",
+    "rtt-csr/shuffled",
+    "released-truncation-aon",
+)
+STRESSED = ("grpo-csr", "gdpo", "rtt-csr", "group")
+
+
+def headline() -> list[Run]:
+    """The comparison itself."""
+    return _runs("headline", ("2-5", "6-8"), HEADLINE, HEADLINE_SEEDS)
+
+
+def further() -> list[Run]:
+    """The tuned methods that the headline leaves out, on the headline's seeds."""
+    return _runs("headline", ("2-5", "6-8"), LATER, HEADLINE_SEEDS)
