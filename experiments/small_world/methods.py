@@ -25,6 +25,9 @@ from experiments.small_world.sources import Discriminator, Sampled, Source, atte
 from rtt.credit import PARTITIONS, REWARDS, CreditBatch, combine, gdpo, response_advantages
 
 
+ORACLE = Source()
+
+
 @dataclass(frozen=True)
 class Method:
     """How a batch of verdicts and relevance becomes advantages.
@@ -43,7 +46,7 @@ class Method:
     reward: str
     partition: str | None = None
     matched: bool = True
-    source: Source = Source()
+    source: Source = ORACLE
     options: Mapping[str, Any] = field(default_factory=dict)
     exclude_end: bool = False
     defect: str | None = None

@@ -1,8 +1,8 @@
 """Which runs each stage has, and what they are tuned on.
 
-    tuning      the same number of settings for each method, one seed in each world; the best mean is chosen
-    headline    ten fresh seeds in both worlds
-    remedies, relevance, stress     five fresh seeds in the world of 2-5 criteria
+tuning      the same number of settings for each method, one seed in each world; the best mean is chosen
+headline    ten fresh seeds in both worlds
+remedies, relevance, stress     five fresh seeds in the world of 2-5 criteria
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from experiments.small_world.running import Run, done
 
 RESULTS = Path("results/small_world")
 
-RATES = (5e-4, 1e-3, 2e-3)
+RATES = (7e-4, 1.5e-3)
 SIZES = (0.2, 0.7)
-FINER_RATES = (3e-4, 5e-4, 7e-4, 1e-3, 1.5e-3, 2e-3)
-COARSE = (0.1, 0.5)
-"""Of the CoRT-like method: how far the weights of tokens go from 1 to the contrast's."""
+FINER_RATES = (5e-4, 1e-3, 2e-3, 3e-3)
 
-TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group", "group-mass", "gdpo+group", "cort-like")
+TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group", "gdpo+group")
 """Methods with settings of their own; the others take those of the method that they vary."""
 
 TUNING_SEEDS = {"2-5": 100, "6-8": 101}
@@ -31,12 +29,11 @@ SEEDS = tuple(range(5))
 
 
 def tuning() -> list[Run]:
-    """Six settings for each tuned method, one run in each world."""
+    """Four settings for each tuned method, one run in each world."""
     runs = []
     for method in TUNED:
         part = METHODS[method].partition
-        sizes = COARSE if part == "cort" else SIZES
-        settings = [(r, s) for r in RATES for s in sizes] if part else [(rate, 0.0) for rate in FINER_RATES]
+        settings = [(r, s) for r in RATES for s in SIZES] if part else [(rate, 0.0) for rate in FINER_RATES]
         runs += [
             Run("tune", name, method, rate, weight, seed)
             for rate, weight in settings
@@ -71,6 +68,8 @@ def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[floa
         return best[method]
     if method.endswith("-raw"):
         return best[method.removesuffix("-raw")][0], 0.5
+    if method == "cort-like":
+        return best["grpo-csr"][0], 0.5
     if method.startswith("released"):
         return best["rtt-csr" if method.endswith("csr") else "rtt-aon"]
     for prefix in ("gdpo+group", "group", "rtt-csr"):
@@ -79,7 +78,9 @@ def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[floa
     return best["rtt-csr"]
 
 
-def _runs(stage: str, worlds: tuple[str, ...], methods: tuple[str, ...], seeds: tuple[int, ...], **stress: Any) -> list[Run]:
+def _runs(
+    stage: str, worlds: tuple[str, ...], methods: tuple[str, ...], seeds: tuple[int, ...], **stress: Any
+) -> list[Run]:
     best = chosen()
     return [
         Run(stage, name, method, *settings(method, best), seed=seed, **stress)
@@ -130,11 +131,65 @@ RELEVANCE = (
 STRESSED = ("grpo-csr", "gdpo", "rtt-csr", "group")
 
 
+HARDER = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "rtt-csr-raw", "group", "group/uniform", "group/shuffled")
+"""Methods of the headline that the world of 6-8 criteria is asked about too."""
+
+
 def headline() -> list[Run]:
-    """The comparison itself."""
-    return _runs("headline", ("2-5", "6-8"), HEADLINE, HEADLINE_SEEDS)
+    """The comparison itself, 2-5 criteria."""
+    return _runs("headline", ("2-5",), HEADLINE, HEADLINE_SEEDS)
+
+
+def harder() -> list[Run]:
+    """The comparison with 6-8 criteria."""
+    return _runs("headline", ("6-8",), HARDER, HEADLINE_SEEDS)
 
 
 def further() -> list[Run]:
-    """The tuned methods that the headline leaves out, on the headline's seeds."""
-    return _runs("headline", ("2-5", "6-8"), LATER, HEADLINE_SEEDS)
+    """Methods that the headline leaves out, on five of its seeds in each world."""
+    return _runs("headline", ("2-5", "6-8"), LATER, SEEDS)
+
+
+def remedies() -> list[Run]:
+    """Each remedy of the faithful method, alone and together."""
+    return _runs("remedies", ("2-5",), REMEDIES, SEEDS)
+
+
+def relevance() -> list[Run]:
+    """Relevance that is learned, degraded, or asked of the policy."""
+    return _runs("relevance", ("2-5",), RELEVANCE, SEEDS)
+
+
+STRESS: Mapping[str, Mapping[str, Any]] = {
+    "everything passes": {"all_pass": True},
+    "20 % turned": {"flips": 0.2},
+    "planted hole": {"hole": True},
+    "20 % of violations pass": {"false_passes": 0.2},
+    "20 % of satisfactions fail": {"false_fails": 0.2},
+    "10 % turned": {"flips": 0.1},
+    "30 % turned": {"flips": 0.3},
+}
+"""What the verifier does wrong, the most telling first."""
+
+
+def stress() -> list[Run]:
+    """Verifiers that err: each on three seeds."""
+    return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), STRESSED, SEEDS[:3], **how)]
+
+
+QUICK = ("grpo-csr", "gdpo", "rtt-csr-raw", "group", "group/shuffled")
+
+
+def quick() -> list[Run]:
+    """Five methods on three seeds that no other stage has used."""
+    return _runs("quick", ("2-5",), QUICK, (200, 201, 202))
+
+
+STAGES = {
+    "headline": headline,
+    "harder": harder,
+    "further": further,
+    "remedies": remedies,
+    "relevance": relevance,
+    "stress": stress,
+}

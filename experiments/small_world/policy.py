@@ -1,11 +1,11 @@
 """The policy: a transformer of a quarter of a million parameters that reads criteria and writes tokens.
 
-    criteria [P K]  ->  one vector each: kind + argument + argument   (a set: they have no order)
-    tokens   [B T]  ->  attend to the criteria of their prompt and to the tokens before them
+criteria [P K]  ->  one vector each: kind + argument + argument   (a set: they have no order)
+tokens   [B T]  ->  attend to the criteria of their prompt and to the tokens before them
 
-    sample              prompts -> tokens [B T], G responses a prompt in a row
-    log_probabilities   prompts, tokens -> log p of each token [B T] and the entropy there [B T]
-    pretrain            imitation of texts that meet some of their criteria
+sample              prompts -> tokens [B T], G responses a prompt in a row
+log_probabilities   prompts, tokens -> log p of each token [B T] and the entropy there [B T]
+pretrain            imitation of texts that meet some of their criteria
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.nn import functional
 from experiments.small_world.world import ARGUMENTS, END, KINDS, LENGTH, PAD, TOKENS, Facts, Ints, Prompts
 
 WIDTH, LAYERS, HEADS = 96, 2, 4
-PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_TEXTS, TRUTH = 2500, 128, 60_000, 0.6
+PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_TEXTS, TRUTH = 1200, 128, 40_000, 0.7
 
 
 class Block(nn.Module):
@@ -87,7 +87,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def sample(self, prompts: Prompts, copies: int, generator: torch.Generator, length: int = LENGTH) -> Tensor:
-        """``copies`` responses to each prompt in a row, [P*copies T]: drawn at temperature 1, padded after their end."""
+        """``copies`` responses to each prompt in a row, [P*copies T], at temperature 1, padded after their end."""
         cache = self.read(prompts, copies)
         number, criteria = len(prompts) * copies, cache[0][0].shape[2]
         full = [
@@ -129,10 +129,10 @@ def pretrain(seed: int, steps: int = PRETRAINING_STEPS) -> Policy:
     rng = np.random.default_rng([21, seed])
     facts = Facts(PRETRAINING_TEXTS if steps > 100 else 500, 1000 + seed)
     policy = Policy()
-    optimiser = torch.optim.AdamW(policy.parameters(), lr=2e-3, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(policy.parameters(), lr=3e-3, weight_decay=0.01)
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * (1 - 0.95 * step / steps)
+            group["lr"] = 3e-3 * min(1, (step + 1) / 100) * (1 - 0.95 * step / steps)
         prompts, texts = facts.draw(PRETRAINING_BATCH, (1, 8), rng, range(len(KINDS)), truth=TRUTH)
         tokens = torch.from_numpy(facts.tokens[texts])
         logits = policy(prompts, tokens)

@@ -3,8 +3,8 @@
     Run  ->  train  ->  {"key", "run", "commit", "curve": [...], "final": {...}, "cpu_seconds"}
     runs ->  run_all: those without a line, on some processes of one thread each, appended as they finish
 
-A step: prompts -> G responses each -> verdicts and relevance -> advantages -> one step of Adam on the policy-gradient loss
-averaged over tokens. Each batch is used once, so the clipped ratio is 1 and clipping never acts; there is no KL term.
+A step: prompts -> G responses each -> verdicts and relevance -> advantages -> one step of Adam on the policy-gradient
+loss averaged over tokens. Each batch is used once, so the clipped ratio is 1 and clipping never acts; there is no KL term.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MODELS = Path("runs/small_world")
 WORLDS = {"2-5": (2, 5), "6-8": (6, 8), "1-2": (1, 2)}
 """Worlds by how many criteria a prompt has."""
 
-GROUP_SIZE, PROMPTS_PER_STEP, STEPS = 8, 12, 80
+GROUP_SIZE, PROMPTS_PER_STEP, STEPS = 8, 8, 60
 HOLE = (9, 15)
 """The planted hole: a response with both these rare words is passed by the verifier, whatever else it says."""
 
@@ -181,7 +181,7 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
     optimiser = torch.optim.Adam(policy.parameters(), lr=run.learning_rate)
     curve, seconds = [], 0.0
     prompts_watched = held_out_prompts(criteria, 16 if quick else 128)
-    start = evaluate(policy, prompts_watched, 2, run.seed)
+    start = evaluate(policy, prompts_watched, 1, run.seed)
     for step in range(1, run.steps + 1):
         began = time.process_time()
         prompts, _ = facts.draw(PROMPTS_PER_STEP, criteria, rng)
@@ -196,11 +196,11 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimiser.step()
         seconds += time.process_time() - began
-        if step % 20 == 0 and step < run.steps:
-            found = evaluate(policy, prompts_watched, 2, run.seed)
+        if step % 15 == 0 and step < run.steps:
+            found = evaluate(policy, prompts_watched, 1, run.seed)
             curve.append({"step": step, "seconds": round(seconds, 2), **_rounded(found)})
-    final = evaluate(policy, held_out_prompts(criteria, 16 if quick else 256), 4, run.seed, run.hole)
-    final["unseen"] = evaluate(policy, held_out_kinds(16 if quick else 128), 2, run.seed)
+    final = evaluate(policy, held_out_prompts(criteria, 16 if quick else 256), 3, run.seed, run.hole)
+    final["unseen"] = evaluate(policy, held_out_kinds(16 if quick else 96), 2, run.seed)
     return {
         "key": run.key,
         "run": asdict(run),
@@ -232,7 +232,7 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------- many runs
+# --------------------------------------------------------------------------------- many runs
 
 
 def done(file: Path) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,11 @@
 """Relevance [B K T] by name: who says which tokens are responsible for a verdict.
 
-    oracle      the world's own evidence                        missing: who is blamed for what is not there
-    flipped     the oracle with a share of its labels turned    a share q gives an AUROC of 1 - q
-    jittered    the oracle as a network would say it: 0.9 or 0.1, give or take 0.001
-    learned     a small discriminator, trained on samples of the base model
-    contrast    what leaving the criterion out of the prompt does to the policy's own probabilities
-    uniform, random, shuffled       controls that know nothing: see ``rtt.relevance.controls``
+oracle      the world's own evidence                        missing: who is blamed for what is not there
+flipped     the oracle with a share of its labels turned    a share q gives an AUROC of 1 - q
+jittered    the oracle as a network would say it: 0.9 or 0.1, give or take 0.001
+learned     a small discriminator, trained on samples of the base model
+contrast    what leaving the criterion out of the prompt does to the policy's own probabilities
+uniform, random, shuffled       controls that know nothing: see ``rtt.relevance.controls``
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def attention_to_prompt(sampled: Sampled, policy: Policy) -> Tensor:
     return moved * own.sum(1, keepdim=True) / moved.sum(1, keepdim=True).clamp(min=1e-6)
 
 
-# ------------------------------------------------------------------------------------------------------- learned relevance
+# --------------------------------------------------------------------------------- learned relevance
 
 
 class Discriminator(nn.Module):

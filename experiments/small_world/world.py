@@ -77,7 +77,7 @@ def keeps_grammar(tokens: Ints) -> float:
     return float(np.isin(nexts * CLASSES + kinds, [b * CLASSES + a for a in range(4) for b in _FOLLOWERS[a]]).mean())
 
 
-# ------------------------------------------------------------------------------------------------ what each kind decides
+# --------------------------------------------------------------------------------- what each kind decides
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ NO_KIND = len(KINDS)
 """Stands where a prompt has fewer criteria than K."""
 
 
-# --------------------------------------------------------------------------------------------------- prompts and verdicts
+# --------------------------------------------------------------------------------- prompts and verdicts
 
 
 @dataclass(frozen=True)
