@@ -24,7 +24,6 @@ from experiments.small_world.policy import Policy
 from experiments.small_world.sources import Discriminator, Sampled, Source, attention_to_prompt, locate
 from rtt.credit import PARTITIONS, REWARDS, CreditBatch, combine, gdpo, response_advantages
 
-
 ORACLE = Source()
 
 

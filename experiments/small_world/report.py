@@ -255,10 +255,11 @@ def write_report(folder: Path) -> list[Path]:
     everything = [*main, *stages["remedies"], *stages["relevance"]]
     text = [
         "# Small world: results",
-        "Instruction accuracy of sampled responses to 256 held-out prompts (3 each), interquartile mean over seeds with "
+        "Instruction accuracy of responses to 256 held-out prompts (3 each), interquartile mean over seeds, with "
         "a 95 % bootstrap interval over seeds; differences are paired by seed, with Holm-adjusted p values of an exact "
         "sign-flip test over the table. *Equal clock*: after as many seconds of one core as GRPO-CSR takes. *Unseen "
-        "kinds*: criteria of kinds that no policy was trained on. Written by `python -m experiments.small_world report`.",
+        "kinds*: criteria of kinds that no policy was trained on. Written by\n"
+        "`python -m experiments.small_world report`.",
     ]
     files = []
     for world in ("2-5", "6-8"):

@@ -4,7 +4,8 @@
     runs ->  run_all: those without a line, on some processes of one thread each, appended as they finish
 
 A step: prompts -> G responses each -> verdicts and relevance -> advantages -> one step of Adam on the policy-gradient
-loss averaged over tokens. Each batch is used once, so the clipped ratio is 1 and clipping never acts; there is no KL term.
+loss averaged over tokens. Each batch is used once, so the clipped ratio is 1 and clipping never acts; there is no KL
+term.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MODELS = Path("runs/small_world")
 WORLDS = {"2-5": (2, 5), "6-8": (6, 8), "1-2": (1, 2)}
 """Worlds by how many criteria a prompt has."""
 
-GROUP_SIZE, PROMPTS_PER_STEP, STEPS = 8, 8, 60
+GROUP_SIZE, PROMPTS_PER_STEP, STEPS = 8, 8, 50
 HOLE = (9, 15)
 """The planted hole: a response with both these rare words is passed by the verifier, whatever else it says."""
 
@@ -196,7 +197,7 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimiser.step()
         seconds += time.process_time() - began
-        if step % 15 == 0 and step < run.steps:
+        if step % 25 == 0 and step < run.steps:
             found = evaluate(policy, prompts_watched, 1, run.seed)
             curve.append({"step": step, "seconds": round(seconds, 2), **_rounded(found)})
     final = evaluate(policy, held_out_prompts(criteria, 16 if quick else 256), 3, run.seed, run.hole)
