@@ -20,7 +20,7 @@ RATES = (7e-4, 1.5e-3)
 SIZES = (0.2, 0.7)
 FINER_RATES = (5e-4, 1e-3, 2e-3, 3e-3)
 
-TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group", "gdpo+group")
+TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group")
 """Methods with settings of their own; the others take those of the method that they vary."""
 
 TUNING_SEEDS = {"2-5": 100, "6-8": 101}
@@ -72,10 +72,7 @@ def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[floa
         return best["grpo-csr"][0], 0.5
     if method.startswith("released"):
         return best["rtt-csr" if method.endswith("csr") else "rtt-aon"]
-    for prefix in ("gdpo+group", "group", "rtt-csr"):
-        if method.startswith(prefix):
-            return best[prefix]
-    return best["rtt-csr"]
+    return best["group" if method.startswith(("group", "gdpo+group")) else "rtt-csr"]
 
 
 def _runs(

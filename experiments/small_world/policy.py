@@ -1,4 +1,4 @@
-"""The policy: a transformer of a quarter of a million parameters that reads criteria and writes tokens.
+"""The policy: a transformer of 0.1 million parameters that reads criteria and writes tokens.
 
 criteria [P K]  ->  one vector each: kind + argument + argument   (a set: they have no order)
 tokens   [B T]  ->  attend to the criteria of their prompt and to the tokens before them
@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from experiments.small_world.world import ARGUMENTS, END, KINDS, LENGTH, PAD, TOKENS, Facts, Ints, Prompts
 
-WIDTH, LAYERS, HEADS = 96, 2, 4
-PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_TEXTS, TRUTH = 1200, 128, 40_000, 0.7
+WIDTH, LAYERS, HEADS = 64, 2, 4
+PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_TEXTS, TRUTH = 900, 96, 25_000, 0.7
 
 
 class Block(nn.Module):
@@ -43,7 +43,7 @@ class Block(nn.Module):
         """The block's output from its input and what its heads found, [B T D]."""
         b, _, t, _ = attended.shape
         x = x + self.out(attended.transpose(1, 2).reshape(b, t, WIDTH))
-        return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        return x + self.down(functional.relu(self.up(self.norm2(x))))
 
 
 class Policy(nn.Module):
@@ -129,10 +129,10 @@ def pretrain(seed: int, steps: int = PRETRAINING_STEPS) -> Policy:
     rng = np.random.default_rng([21, seed])
     facts = Facts(PRETRAINING_TEXTS if steps > 100 else 500, 1000 + seed)
     policy = Policy()
-    optimiser = torch.optim.AdamW(policy.parameters(), lr=3e-3, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(policy.parameters(), lr=4e-3, weight_decay=0.01)
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * min(1, (step + 1) / 100) * (1 - 0.95 * step / steps)
+            group["lr"] = 4e-3 * min(1, (step + 1) / 100) * (1 - 0.95 * step / steps)
         prompts, texts = facts.draw(PRETRAINING_BATCH, (1, 8), rng, range(len(KINDS)), truth=TRUTH)
         tokens = torch.from_numpy(facts.tokens[texts])
         logits = policy(prompts, tokens)
