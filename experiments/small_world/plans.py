@@ -16,9 +16,9 @@ from experiments.small_world.running import Run, done
 
 RESULTS = Path("results/small_world")
 
-RATES = (7e-4, 1.5e-3)
+RATES = (3e-4, 6e-4)
 SIZES = (0.2, 0.7)
-FINER_RATES = (5e-4, 1e-3, 2e-3, 3e-3)
+FINER_RATES = (2e-4, 3.5e-4, 5e-4, 1e-3)
 
 TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group")
 """Methods with settings of their own; the others take those of the method that they vary."""
