@@ -65,11 +65,13 @@ def tune(workers: int) -> None:
 
 @main.command()
 @click.argument("stages", nargs=-1, required=True, type=click.Choice(sorted(plans.STAGES)))
+@click.option("--seeds", type=click.IntRange(min=1), help="Only the first so many seeds; later calls add the others.")
 @_workers
-def run(stages: tuple[str, ...], workers: int) -> None:
+def run(stages: tuple[str, ...], seeds: int | None, workers: int) -> None:
     """Do the runs of one or more stages, with the settings that tuning chose."""
     for stage in stages:
-        _do(plans.STAGES[stage](), plans.RESULTS / f"{stage}.jsonl", workers)
+        runs = [run for run in plans.STAGES[stage]() if seeds is None or run.seed < seeds]
+        _do(runs, plans.RESULTS / f"{stage}.jsonl", workers)
 
 
 @main.command()

@@ -30,16 +30,18 @@ SEEDS = tuple(range(5))
 
 def tuning() -> list[Run]:
     """Four settings for each tuned method, one run in each world."""
-    runs = []
-    for method in TUNED:
-        part = METHODS[method].partition
-        settings = [(r, s) for r in RATES for s in SIZES] if part else [(rate, 0.0) for rate in FINER_RATES]
-        runs += [
-            Run("tune", name, method, rate, weight, seed)
-            for rate, weight in settings
-            for name, seed in TUNING_SEEDS.items()
-        ]
-    return runs
+    settings = {
+        method: [(rate, size) for rate in RATES for size in SIZES]
+        if METHODS[method].partition
+        else [(rate, 0.0) for rate in FINER_RATES]
+        for method in TUNED
+    }
+    return [
+        Run("tune", name, method, rate, weight, seed)
+        for name, seed in TUNING_SEEDS.items()
+        for method in TUNED
+        for rate, weight in settings[method]
+    ]
 
 
 def chosen(results: Path = RESULTS) -> dict[str, tuple[float, float]]:
@@ -115,15 +117,15 @@ REMEDIES = (
 )
 RELEVANCE = (
     "group/auroc90",
-    "group/auroc80",
     "group/auroc70",
-    "group/auroc60",
     "group/auroc50",
     "group/learned",
     "group/contrast",
-    "rtt-csr/learned",
-    "rtt-csr/shuffled",
     "released-truncation-aon",
+    "group/auroc80",
+    "group/auroc60",
+    "rtt-csr/shuffled",
+    "rtt-csr/learned",
 )
 STRESSED = ("grpo-csr", "gdpo", "rtt-csr", "group")
 

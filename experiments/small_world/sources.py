@@ -169,11 +169,11 @@ class Discriminator(nn.Module):
         return self(prompts, tokens).sigmoid().numpy()
 
 
-def train_discriminator(policy: Policy, seed: int, steps: int = 1500) -> tuple[Discriminator, float]:
+def train_discriminator(policy: Policy, seed: int, steps: int = 500) -> tuple[Discriminator, float]:
     """A discriminator that learned from the base model's samples, and its AUROC on others."""
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng([31, seed]), torch.Generator().manual_seed(seed)
-    facts = Facts(10_000 if steps > 100 else 300, 2000 + seed)
+    facts = Facts(4_000 if steps > 100 else 300, 2000 + seed)
     model = Discriminator()
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
 
