@@ -1,6 +1,6 @@
 """Which runs each stage has, and what they are tuned on.
 
-tuning      the same number of settings for each method, one seed in each world; the best mean is chosen
+tuning      the same number of settings for each method, on a seed of their own; the best is chosen
 headline    ten fresh seeds in both worlds
 remedies, relevance, stress     five fresh seeds in the world of 2-5 criteria
 """
@@ -17,19 +17,19 @@ from experiments.small_world.running import Run, done
 RESULTS = Path("results/small_world")
 
 RATES = (3e-4, 6e-4)
-SIZES = (0.2, 0.7)
-FINER_RATES = (2e-4, 3.5e-4, 5e-4, 1e-3)
+SIZES = (0.05, 0.2, 0.7)
+FINER_RATES = (2e-4, 3.5e-4, 5e-4, 7e-4, 1e-3, 1.4e-3)
 
 TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group")
 """Methods with settings of their own; the others take those of the method that they vary."""
 
-TUNING_SEEDS = {"2-5": 100, "6-8": 101}
+TUNING_SEEDS = {"2-5": 100}
 HEADLINE_SEEDS = tuple(range(10))
 SEEDS = tuple(range(5))
 
 
 def tuning() -> list[Run]:
-    """Four settings for each tuned method, one run in each world."""
+    """Six settings for each tuned method, on a seed of their own in the world of 2-5 criteria."""
     settings = {
         method: [(rate, size) for rate in RATES for size in SIZES]
         if METHODS[method].partition
@@ -45,23 +45,14 @@ def tuning() -> list[Run]:
 
 
 def chosen(results: Path = RESULTS) -> dict[str, tuple[float, float]]:
-    """Learning rate and weight of each tuned method: the best mean instruction accuracy over the tuning runs."""
-    scores: dict[tuple[str, float, float], list[float]] = {}
-    for line in done(results / "tune.jsonl").values():
-        run = line["run"]
-        scores.setdefault((run["method"], run["learning_rate"], run["weight"]), []).append(_score(line))
-    best: dict[str, tuple[float, float]] = {}
-    for method in TUNED:
-        mine = {key: sum(values) / len(values) for key, values in scores.items() if key[0] == method}
-        if mine:
-            best[method] = max(mine, key=lambda key: mine[key])[1:]
-    return best
-
-
-def _score(line: Mapping[str, Any]) -> float:
-    """Instruction accuracy as a share of what is attainable on the world's scale: worlds count alike."""
-    final = line["final"]
-    return float(final["instruction"]) / {"2-5": 0.4, "6-8": 0.1}[line["run"]["world"]]
+    """Learning rate and weight of each tuned method: the best instruction accuracy among its tuning runs."""
+    known = done(results / "tune.jsonl")
+    scores: dict[str, dict[tuple[float, float], float]] = {}
+    for run in tuning():
+        if run.key in known:
+            found = float(known[run.key]["final"]["instruction"])
+            scores.setdefault(run.method, {})[run.learning_rate, run.weight] = found
+    return {method: max(found, key=lambda setting: found[setting]) for method, found in scores.items()}
 
 
 def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
