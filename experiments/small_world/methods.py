@@ -53,6 +53,7 @@ class Method:
 
 _RTT_CSR = Method("satisfied_fraction", "intra_sample")
 _RTT_AON = Method("all_or_nothing", "intra_sample")
+_RAW_CSR, _RAW_AON = replace(_RTT_CSR, matched=False), replace(_RTT_AON, matched=False)
 _GROUP = Method("satisfied_fraction", "criterion_group")
 _MENDED: Mapping[str, Any] = {"sigma_floor": 0.05, "silent_when_unanimous": True, "bound": 3.0}
 
@@ -66,8 +67,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         # the paper's method
         "rtt-aon": _RTT_AON,
         "rtt-csr": _RTT_CSR,
-        "rtt-aon-raw": replace(_RTT_AON, matched=False),
-        "rtt-csr-raw": replace(_RTT_CSR, matched=False),
+        "rtt-aon-raw": _RAW_AON,
+        "rtt-csr-raw": _RAW_CSR,
         "inter-csr": replace(_RTT_CSR, partition="inter_sample"),
         "mean-csr": replace(_RTT_CSR, partition="criteria_mean"),
         "softmax-csr": replace(_RTT_CSR, partition="criteria_softmax"),
@@ -93,23 +94,23 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "group/missing-end": replace(_GROUP, source=Source(missing="end")),
         "group/missing-none": replace(_GROUP, source=Source(missing="none")),
         **{
-            f"rtt-csr/{name}": replace(_RTT_CSR, source=Source(name))
+            f"rtt-csr-raw/{name}": replace(_RAW_CSR, source=Source(name))
             for name in ("random", "shuffled", "learned", "contrast")
         },
-        # the remedies, alone and together
-        "rtt-csr+floor": replace(_RTT_CSR, options={"sigma_floor": 0.05}),
-        "rtt-csr+silent": replace(_RTT_CSR, options={"silent_when_unanimous": True}),
-        "rtt-csr+bound": replace(_RTT_CSR, options={"bound": 3.0}),
-        "rtt-csr+no-end": replace(_RTT_CSR, exclude_end=True),
-        "rtt-csr+missing-end": replace(_RTT_CSR, source=Source(missing="end")),
-        "rtt-csr+missing-none": replace(_RTT_CSR, source=Source(missing="none")),
-        "rtt-csr+all": replace(_RTT_CSR, options=_MENDED, exclude_end=True),
-        "rtt-csr/noisy": replace(_RTT_CSR, source=Source("jittered")),
-        "rtt-csr/noisy+floor": replace(_RTT_CSR, source=Source("jittered"), options={"sigma_floor": 0.05}),
+        # the remedies, alone and together, at the published lambda
+        "rtt-csr-raw+floor": replace(_RAW_CSR, options={"sigma_floor": 0.05}),
+        "rtt-csr-raw+silent": replace(_RAW_CSR, options={"silent_when_unanimous": True}),
+        "rtt-csr-raw+bound": replace(_RAW_CSR, options={"bound": 3.0}),
+        "rtt-csr-raw+no-end": replace(_RAW_CSR, exclude_end=True),
+        "rtt-csr-raw+missing-end": replace(_RAW_CSR, source=Source(missing="end")),
+        "rtt-csr-raw+missing-none": replace(_RAW_CSR, source=Source(missing="none")),
+        "rtt-csr-raw+all": replace(_RAW_CSR, options=_MENDED, exclude_end=True),
+        "rtt-csr-raw/noisy": replace(_RAW_CSR, source=Source("jittered")),
+        "rtt-csr-raw/noisy+floor": replace(_RAW_CSR, source=Source("jittered"), options={"sigma_floor": 0.05}),
         # what the released code does
-        "released-reshape-aon": replace(_RTT_AON, defect="reshaped"),
-        "released-reshape-csr": replace(_RTT_CSR, defect="reshaped"),
-        "released-truncation-aon": replace(_RTT_AON, source=Source("learned"), defect="truncated"),
+        "released-reshape-aon": replace(_RAW_AON, defect="reshaped"),
+        "released-reshape-csr": replace(_RAW_CSR, defect="reshaped"),
+        "released-truncation-aon": replace(_RAW_AON, source=Source("learned"), defect="truncated"),
     }
 )
 

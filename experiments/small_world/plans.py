@@ -56,16 +56,19 @@ def chosen(results: Path = RESULTS) -> dict[str, tuple[float, float]]:
 
 
 def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
-    """What a method runs with: its own setting, or that of the tuned method whose name it begins with."""
+    """Learning rate and weight of any method: its own, or those of the tuned method that it varies.
+
+    What varies the faithful method has its learning rate and the published lambda, 0.5.
+    """
     if method in best:
         return best[method]
-    if method.endswith("-raw"):
-        return best[method.removesuffix("-raw")][0], 0.5
     if method == "cort-like":
         return best["grpo-csr"][0], 0.5
-    if method.startswith("released"):
-        return best["rtt-csr" if method.endswith("csr") else "rtt-aon"]
-    return best["group" if method.startswith(("group", "gdpo+group")) else "rtt-csr"]
+    if method.startswith(("group", "gdpo+group")):
+        return best["group"]
+    if method.startswith(("rtt", "released")):  # at the published lambda
+        return best["rtt-aon" if "aon" in method else "rtt-csr"][0], 0.5
+    return best["rtt-csr"]
 
 
 def _runs(
@@ -96,15 +99,15 @@ HEADLINE = (
 )
 LATER = ("gdpo+group", "group-mass", "cort-like")
 REMEDIES = (
-    "rtt-csr+floor",
-    "rtt-csr+silent",
-    "rtt-csr+bound",
-    "rtt-csr+no-end",
-    "rtt-csr+missing-end",
-    "rtt-csr+missing-none",
-    "rtt-csr+all",
-    "rtt-csr/noisy",
-    "rtt-csr/noisy+floor",
+    "rtt-csr-raw+all",
+    "rtt-csr-raw+silent",
+    "rtt-csr-raw+floor",
+    "rtt-csr-raw+bound",
+    "rtt-csr-raw+no-end",
+    "rtt-csr-raw+missing-none",
+    "rtt-csr-raw+missing-end",
+    "rtt-csr-raw/noisy",
+    "rtt-csr-raw/noisy+floor",
 )
 RELEVANCE = (
     "group/auroc90",
@@ -115,10 +118,10 @@ RELEVANCE = (
     "released-truncation-aon",
     "group/auroc80",
     "group/auroc60",
-    "rtt-csr/shuffled",
-    "rtt-csr/learned",
+    "rtt-csr-raw/shuffled",
+    "rtt-csr-raw/learned",
 )
-STRESSED = ("grpo-csr", "gdpo", "rtt-csr", "group")
+STRESSED = ("grpo-csr", "gdpo", "rtt-csr-raw", "group")
 
 
 HARDER = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "rtt-csr-raw", "group", "group/uniform", "group/shuffled")

@@ -270,7 +270,7 @@ def write_report(folder: Path) -> list[Path]:
             _plot_curves(main, world, files[-1])
     firsts = [line for line in everything if line["run"]["seed"] < 5]
     for name, bases, extra in (
-        ("remedies", ("rtt-csr", "grpo-csr"), ("grpo-csr", "rtt-csr", "rtt-csr-raw", "group")),
+        ("remedies", ("rtt-csr-raw", "grpo-csr"), ("grpo-csr", "rtt-csr", "rtt-csr-raw", "group")),
         (
             "relevance",
             ("group", "gdpo"),
