@@ -58,7 +58,8 @@ def pretrain(discriminators: bool) -> None:
 @_workers
 def tune(workers: int) -> None:
     """Try the same number of settings for each tuned method, on seeds that are not used again."""
-    _do(plans.tuning(), plans.RESULTS / "tune.jsonl", workers)
+    for plan in (plans.tuning, plans.second_round):
+        _do(plan(), plans.RESULTS / "tune.jsonl", workers)
     for method, (rate, weight) in plans.chosen().items():
         click.echo(f"{method:16} learning rate {rate:g}, weight {weight:g}")
 
