@@ -297,15 +297,18 @@ def write_report(folder: Path) -> list[Path]:
 
 
 def _tuning_table(lines: Lines) -> str:
+    """Every tuning run, those of a plan that was given up among them."""
     scores: defaultdict[tuple[str, float, float], dict[str, float]] = defaultdict(dict)
     for line in lines:
         run = line["run"]
-        scores[run["method"], run["learning_rate"], run["weight"]][run["world"]] = instruction(line)
+        place = f"seed {run['seed']}, {run['world']}"
+        scores[run["method"], run["learning_rate"], run["weight"]][place] = instruction(line)
+    places = sorted({place for found in scores.values() for place in found})
     rows = [
-        [method, f"{rate:g}", f"{weight:g}", *(f"{found.get(world, float('nan')):.3f}" for world in ("2-5", "6-8"))]
-        for (method, rate, weight), found in scores.items()
+        [method, f"{rate:g}", f"{weight:g}", *(f"{found[p]:.3f}" if p in found else "-" for p in places)]
+        for (method, rate, weight), found in sorted(scores.items())
     ]
-    return table(["method", "learning rate", "weight", "2-5", "6-8"], rows)
+    return table(["method", "learning rate", "weight", *places], rows)
 
 
 def _plot_curves(lines: Lines, world: str, path: Path) -> None:

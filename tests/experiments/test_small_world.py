@@ -13,7 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from experiments.small_world import methods, running, sources, world
+from experiments.small_world import methods, plans, report, running, sources, world
 from experiments.small_world.methods import METHODS
 from experiments.small_world.policy import Policy
 from experiments.small_world.sources import Sampled, Source, locate
@@ -260,3 +260,49 @@ def test_runs_that_have_a_line_are_not_run_again(tmp_path: Path, monkeypatch: py
     assert set(running.done(file)) == {run.key for run in runs}
     first = running.train(runs[0], tmp_path)
     assert first["final"] == json.loads(before.splitlines()[0])["final"]  # the same run, the same figures
+
+
+def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
+    assert report.iqm([0, 1, 2, 100]) == 1.5
+    assert report.iqm([5.0]) == 5.0
+    assert report.iqm([0, 1, 2, 3, 100]) == pytest.approx((0.75 * 1 + 2 + 0.75 * 3) / 2.5)
+
+
+def test_the_sign_flip_test_counts_flips_at_least_as_far_from_zero() -> None:
+    assert report.sign_flip([1, 1, 1]) == 2 / 8
+    assert report.sign_flip([1, -1]) == 1
+
+
+def a_line(method: str, seed: int, accuracy: float) -> dict[str, object]:
+    run = {"world": "2-5", "method": method, "seed": seed}
+    return {"key": f"{method}{seed}", "run": run, "final": {"instruction": accuracy}}
+
+
+def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_path: Path) -> None:
+    published, same, against = (tmp_path / f"{name}.jsonl" for name in ("published", "same", "against"))
+
+    def lines(csr: float, group: float) -> str:
+        return "\n".join(
+            json.dumps(a_line(method, seed, level + 0.001 * seed))
+            for seed in range(4)
+            for method, level in (("grpo-csr", csr), ("group", group))
+        )
+
+    published.write_text(lines(0.4, 0.5))
+    same.write_text(lines(0.3, 0.35))
+    against.write_text(lines(0.5, 0.4))
+    assert report.compare_quick(same, published)[1]
+    assert not report.compare_quick(against, published)[1]
+
+
+def test_tuning_gives_each_method_as_many_runs() -> None:
+    counts: dict[str, int] = {}
+    for run in plans.tuning():
+        counts[run.method] = counts.get(run.method, 0) + 1
+    assert set(counts) == set(plans.TUNED)
+    assert len(set(counts.values())) == 1
+    best = dict.fromkeys(plans.TUNED, (1e-3, 0.3))
+    for method in METHODS:
+        rate, weight = plans.settings(method, best)
+        assert rate == 1e-3
+        assert weight in ((0.3, 0.5) if METHODS[method].partition else (0.3,))
