@@ -58,10 +58,12 @@ def pretrain(discriminators: bool) -> None:
 @_workers
 def tune(workers: int) -> None:
     """Try the same number of settings for each tuned method, on seeds that are not used again."""
-    for plan in (plans.tuning, plans.second_round):
-        _do(plan(), plans.RESULTS / "tune.jsonl", workers)
-    for method, (rate, weight) in plans.chosen().items():
-        click.echo(f"{method:16} learning rate {rate:g}, weight {weight:g}")
+    for world in plans.TUNED:
+        for plan in (plans.tuning, plans.second_round):
+            _do(plan(world), plans.RESULTS / "tune.jsonl", workers)
+        click.echo(f"{world} criteria a prompt:")
+        for method, (rate, weight) in plans.chosen(world).items():
+            click.echo(f"{method:16} learning rate {rate:g}, weight {weight:g}")
 
 
 @main.command()

@@ -1,8 +1,9 @@
 """Which runs each stage has, and what they are tuned on.
 
-tuning      six settings for each method on one seed, the best three of them on another; the best mean is chosen
-headline    ten fresh seeds in both worlds
-remedies, relevance, stress     five fresh seeds in the world of 2-5 criteria
+tuning      in each world six settings for each method on one seed, the best three of them on another; the best
+            mean is chosen
+headline, harder                ten fresh seeds: 2-5 and 6-8 criteria a prompt
+remedies, relevance, stress     the first of these seeds, 2-5 criteria
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ RATES = (3e-4, 6e-4)
 SIZES = (0.05, 0.2, 0.7)
 FINER_RATES = (2e-4, 3.5e-4, 5e-4, 7e-4, 1e-3, 1.4e-3)
 
-TUNED = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group")
+TUNED = {
+    "2-5": ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group"),
+    "6-8": ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "group"),
+}
 """Methods with settings of their own; the others take those of the method that they vary."""
 
 TUNING_SEEDS = (100, 101)
@@ -29,38 +33,39 @@ HEADLINE_SEEDS = tuple(range(10))
 SEEDS = tuple(range(5))
 
 
-def tuning() -> list[Run]:
-    """Six settings for each tuned method, on a seed of their own in the world of 2-5 criteria."""
+def tuning(world: str = "2-5") -> list[Run]:
+    """Six settings for each tuned method, on a seed of their own."""
     settings = {
         method: [(rate, size) for rate in RATES for size in SIZES]
         if METHODS[method].partition
         else [(rate, 0.0) for rate in FINER_RATES]
-        for method in TUNED
+        for method in TUNED[world]
     }
     return [
-        Run("tune", "2-5", method, rate, weight, TUNING_SEEDS[0])
-        for method in TUNED
+        Run("tune", world, method, rate, weight, TUNING_SEEDS[0])
+        for method in TUNED[world]
         for rate, weight in settings[method]
     ]
 
 
-def second_round(results: Path = RESULTS) -> list[Run]:
+def second_round(world: str = "2-5", results: Path = RESULTS) -> list[Run]:
     """The best three settings of each method once more, on another seed and the other base model."""
     found = _scores(results)
     return [
         replace(run, seed=TUNING_SEEDS[1])
-        for method in TUNED
+        for method in TUNED[world]
         for run in sorted(
-            (run for run in tuning() if run.method == method and run.key in found), key=lambda run: -found[run.key]
+            (run for run in tuning(world) if run.method == method and run.key in found),
+            key=lambda run: -found[run.key],
         )[:3]
     ]
 
 
-def chosen(results: Path = RESULTS) -> dict[str, tuple[float, float]]:
+def chosen(world: str = "2-5", results: Path = RESULTS) -> dict[str, tuple[float, float]]:
     """Learning rate and weight of each tuned method: the best mean over both rounds."""
     found = _scores(results)
     means: dict[str, dict[tuple[float, float], float]] = {}
-    for run in second_round(results):
+    for run in second_round(world, results):
         if run.key in found:
             both = found[run.key], found[replace(run, seed=TUNING_SEEDS[0]).key]
             means.setdefault(run.method, {})[run.learning_rate, run.weight] = sum(both) / 2
@@ -90,9 +95,9 @@ def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[floa
 def _runs(
     stage: str, worlds: tuple[str, ...], methods: tuple[str, ...], seeds: tuple[int, ...], **stress: Any
 ) -> list[Run]:
-    best = chosen()
+    best = {name: chosen(name) for name in worlds}
     return [
-        Run(stage, name, method, *settings(method, best), seed=seed, **stress)
+        Run(stage, name, method, *settings(method, best[name]), seed=seed, **stress)
         for seed in seeds
         for name in worlds
         for method in methods

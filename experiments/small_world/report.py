@@ -249,7 +249,17 @@ def write_report(folder: Path) -> list[Path]:
     """Write report.md and the plots from the lines in ``folder``; says which files."""
     stages = {
         name: list(done(folder / f"{name}.jsonl").values())
-        for name in ("tune", "headline", "harder", "further", "remedies", "relevance", "stress", "gradient")
+        for name in (
+            "tune",
+            "headline",
+            "harder",
+            "carried",
+            "further",
+            "remedies",
+            "relevance",
+            "stress",
+            "gradient",
+        )
     }
     main = [*stages["headline"], *stages["harder"], *stages["further"]]
     everything = [*main, *stages["remedies"], *stages["relevance"]]
@@ -268,6 +278,13 @@ def write_report(folder: Path) -> list[Path]:
             text += ["Satisfied share by family:", family_table(main, world, methods_of(main, world))]
             files.append(folder / f"curves-{world}.png")
             _plot_curves(main, world, files[-1])
+    if stages["carried"]:
+        text += [
+            "## 6-8 criteria with the settings of 2-5",
+            "The learning rates and weights that were tuned on 2-5 criteria, carried over: what a method is worth where it "
+            "was not tuned.",
+            main_table(stages["carried"], "6-8", ("grpo-csr", "gdpo")),
+        ]
     firsts = [line for line in everything if line["run"]["seed"] < 5]
     for name, bases, extra in (
         ("remedies", ("rtt-csr-raw", "grpo-csr"), ("grpo-csr", "rtt-csr", "rtt-csr-raw", "group")),

@@ -295,13 +295,14 @@ def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_pat
     assert not report.compare_quick(against, published)[1]
 
 
-def test_tuning_gives_each_method_as_many_runs() -> None:
+@pytest.mark.parametrize("name", ["2-5", "6-8"])
+def test_tuning_gives_each_method_as_many_runs(name: str) -> None:
     counts: dict[str, int] = {}
-    for run in plans.tuning():
+    for run in plans.tuning(name):
         counts[run.method] = counts.get(run.method, 0) + 1
-    assert set(counts) == set(plans.TUNED)
+    assert set(counts) == set(plans.TUNED[name])
     assert len(set(counts.values())) == 1
-    best = dict.fromkeys(plans.TUNED, (1e-3, 0.3))
+    best = dict.fromkeys(plans.TUNED["2-5"], (1e-3, 0.3))
     for method in METHODS:
         rate, weight = plans.settings(method, best)
         assert rate == 1e-3
