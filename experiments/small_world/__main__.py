@@ -18,7 +18,7 @@ def main() -> None:
 
     \b
     In order:
-        pretrain   two base models and their discriminators, ten minutes each
+        pretrain   two base models and their discriminators, two minutes each
         tune       the same number of settings for each method
         run        the headline, or another stage by name
         gradient   each estimator's update against the true gradient

@@ -24,6 +24,9 @@ from rtt.statistics import Interval, holm
 RESAMPLES = 4_000
 Lines = Sequence[Mapping[str, Any]]
 
+CONTROLS = ("group", "group/uniform", "group/shuffled", "group/random")
+"""One method with the oracle's relevance and with relevance that knows nothing."""
+
 
 def iqm(values: Sequence[float]) -> float:
     """The interquartile mean: a quarter of the values is left out at each end, in fractions of a value."""
@@ -276,13 +279,17 @@ def write_report(folder: Path) -> list[Path]:
         if methods_of(main, world):
             text += [f"## {world} criteria a prompt", main_table(main, world, ("grpo-csr", "gdpo"))]
             text += ["Satisfied share by family:", family_table(main, world, methods_of(main, world))]
+            text += [
+                "What localisation adds: the same method and setting, told where by something else, minus the oracle:",
+                main_table(main, world, ("group",), [m for m in CONTROLS if m in methods_of(main, world)]),
+            ]
             files.append(folder / f"curves-{world}.png")
             _plot_curves(main, world, files[-1])
     if stages["carried"]:
         text += [
             "## 6-8 criteria with the settings of 2-5",
-            "The learning rates and weights that were tuned on 2-5 criteria, carried over: what a method is worth where it "
-            "was not tuned.",
+            "The learning rates and weights that were tuned on 2-5 criteria, carried over: what a method is worth "
+            "where it was not tuned.",
             main_table(stages["carried"], "6-8", ("grpo-csr", "gdpo")),
         ]
     firsts = [line for line in everything if line["run"]["seed"] < 5]
@@ -304,6 +311,9 @@ def write_report(folder: Path) -> list[Path]:
         text += ["## Gradients", gradient_tables(stages["gradient"])]
     if stages["tune"]:
         text += ["## Tuning", _tuning_table(stages["tune"])]
+    if main:
+        files.append(folder / "differences.png")
+        _plot_differences(main, files[-1])
     seconds = sum(line.get("cpu_seconds", 0) for lines in stages.values() for line in lines)
     runs = sum(len(lines) for name, lines in stages.items() if name != "gradient")
     commits = sorted({line["commit"] for lines in stages.values() for line in lines if "commit" in line})
@@ -360,6 +370,34 @@ def _plot_curves(lines: Lines, world: str, path: Path) -> None:
     axes[1].set_ylabel("entropy, nats a token")
     axes[0].legend(fontsize=7)
     figure.suptitle(f"{world} criteria a prompt; mean over seeds (their number), band: one standard error")
+    figure.savefig(path, dpi=110)
+
+
+def _plot_differences(lines: Lines, path: Path) -> None:
+    """Each method minus GDPO, paired by seed, in each world."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    worlds = [world for world in ("2-5", "6-8") if methods_of(lines, world)]
+    axes = figure.subplots(1, len(worlds), squeeze=False)[0]
+    for axis, world in zip(axes, worlds, strict=True):
+        found = {}
+        for method in methods_of(lines, world):
+            mine = by_seed(lines, world, method, instruction)
+            if method != "gdpo" and (pair := paired(by_seed(lines, world, "gdpo", instruction), mine)):
+                found[f"{method} ({len(mine)})"] = pair[0]
+        for place, (name, one) in enumerate(sorted(found.items(), key=lambda item: item[1].value)):
+            axis.plot([one.low, one.high], [place, place], color=COLOURS[0])
+            axis.plot(one.value, place, MARKERS[0], color=COLOURS[0 if "group" in name else 1 if "rtt" in name else 6])
+            axis.annotate(name, (one.high, place), xytext=(4, -3), textcoords="offset points", fontsize=7)
+        axis.axvline(0, color="grey", linewidth=0.8)
+        axis.set_yticks([])
+        axis.margins(x=0.25)
+        axis.set_title(f"{world} criteria")
+        axis.set_xlabel("instruction accuracy minus GDPO's")
+    figure.suptitle("Interquartile mean of paired differences (seeds), 95 % bootstrap interval")
     figure.savefig(path, dpi=110)
 
 
