@@ -186,12 +186,12 @@ def stress() -> list[Run]:
     return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), STRESSED, SEEDS[:3], **how)]
 
 
-QUICK = ("grpo-csr", "gdpo", "rtt-csr-raw", "group", "group/shuffled")
+QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon-raw", "group")
 
 
 def quick() -> list[Run]:
-    """Five methods on three seeds that no other stage has used."""
-    return _runs("quick", ("2-5",), QUICK, (200, 201, 202))
+    """Five methods in both worlds, on three seeds that no other stage has used."""
+    return _runs("quick", ("2-5", "6-8"), QUICK, (200, 201, 202))
 
 
 STAGES = {

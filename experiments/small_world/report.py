@@ -401,25 +401,30 @@ def _plot_differences(lines: Lines, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def compare_quick(file: Path, published: Path | None = None) -> tuple[str, bool]:
+def compare_quick(file: Path, published: Sequence[Path]) -> tuple[str, bool]:
     """Whether reduced runs order the methods as the published ones, as far as those are told apart.
 
     Returns:
         A table, and whether each published difference that leaves out zero has its sign here too or an interval, from
         few seeds, that reaches across zero.
     """
-    from experiments.small_world.plans import QUICK, RESULTS
+    from experiments.small_world.plans import QUICK
 
     mine = list(done(file).values())
-    theirs = list(done(published or RESULTS / "headline.jsonl").values())
+    theirs = [line for one in published for line in done(one).values()]
     rows, agrees = [], True
-    for one, other in itertools.combinations(QUICK, 2):
-        wide = paired(by_seed(theirs, "2-5", one, instruction), by_seed(theirs, "2-5", other, instruction))
-        here = paired(by_seed(mine, "2-5", one, instruction), by_seed(mine, "2-5", other, instruction))
+    for world, (one, other) in itertools.product(("2-5", "6-8"), itertools.combinations(QUICK, 2)):
+        wide = paired(by_seed(theirs, world, one, instruction), by_seed(theirs, world, other, instruction))
+        here = paired(by_seed(mine, world, one, instruction), by_seed(mine, world, other, instruction))
         if wide is None or here is None:
             continue
         against = wide[0].beyond_noise and here[0].beyond_noise and wide[0].value * here[0].value < 0
         agrees &= not against
-        verdict = "against" if against else "the same" if wide[0].value * here[0].value > 0 else "not told apart"
-        rows.append([f"{other} minus {one}", _signed(wide[0]), _signed(here[0]), verdict])
+        if against:
+            verdict = "AGAINST"
+        elif not wide[0].beyond_noise:
+            verdict = "not told apart"
+        else:
+            verdict = "the same" if wide[0].value * here[0].value > 0 else "within noise"
+        rows.append([f"{world}: {other} minus {one}", _signed(wide[0]), _signed(here[0]), verdict])
     return table(["difference", "published", "here", "order"], rows), agrees and bool(rows)

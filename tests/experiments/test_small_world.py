@@ -291,8 +291,8 @@ def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_pat
     published.write_text(lines(0.4, 0.5))
     same.write_text(lines(0.3, 0.35))
     against.write_text(lines(0.5, 0.4))
-    assert report.compare_quick(same, published)[1]
-    assert not report.compare_quick(against, published)[1]
+    assert report.compare_quick(same, [published])[1]
+    assert not report.compare_quick(against, [published])[1]
 
 
 @pytest.mark.parametrize("name", ["2-5", "6-8"])
