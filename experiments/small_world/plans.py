@@ -131,12 +131,12 @@ REMEDIES = (
     "rtt-csr-raw/noisy+floor",
 )
 RELEVANCE = (
-    "group/auroc90",
-    "group/auroc70",
-    "group/auroc50",
-    "group/learned",
-    "group/contrast",
     "released-truncation-aon",
+    "group/learned",
+    "group/auroc70",
+    "group/contrast",
+    "group/auroc90",
+    "group/auroc50",
     "rtt-csr-raw/shuffled",
     "rtt-csr-raw/learned",
 )
