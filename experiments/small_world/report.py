@@ -47,20 +47,58 @@ def interval(values: Sequence[float], seed: int = 0) -> Interval:
 
 
 def sign_flip(differences: Sequence[float]) -> float:
-    """The two-sided exact p value of the mean of paired differences under flips of their signs."""
+    """The two-sided p value of the mean of paired differences under flips of their signs.
+
+    Exact for up to 14 pairs; beyond, from 100,000 draws.
+    """
     array = np.asarray(differences, dtype=float)
     observed = abs(array.mean())
-    flips = np.array(list(itertools.product((-1, 1), repeat=len(array))))
+    if len(array) <= 14:
+        flips = np.array(list(itertools.product((-1, 1), repeat=len(array))))
+    else:
+        flips = np.random.default_rng(0).choice((-1, 1), size=(100_000, len(array)))
     return float((np.abs(flips @ array / len(array)) >= observed - 1e-12).mean())
 
 
-def paired(one: Mapping[int, float], other: Mapping[int, float]) -> tuple[Interval, float] | None:
+def paired(one: Mapping[Any, float], other: Mapping[Any, float]) -> tuple[Interval, float] | None:
     """``other`` minus ``one`` over the seeds that both have; None with fewer than two."""
     seeds = sorted(set(one) & set(other))
     if len(seeds) < 2:
         return None
     differences = [other[s] - one[s] for s in seeds]
     return interval(differences), sign_flip(differences)
+
+
+def pooled_table(lines: Lines, pairs: Sequence[tuple[str, str]]) -> str:
+    """Paired differences over the seeds of both worlds together, Holm-adjusted over the table."""
+    found = {}
+    for one, other in pairs:
+        both = [
+            {(w, s): v for w in ("2-5", "6-8") for s, v in by_seed(lines, w, method, instruction).items()}
+            for method in (one, other)
+        ]
+        if (difference := paired(*both)) is not None:
+            found[one, other] = (*difference, len(set(both[0]) & set(both[1])))
+    adjusted = holm([p for _, p, _ in found.values()])
+    rows = [
+        [f"{other} minus {one}", str(n), _signed(value), f"{p:.3f}", f"{q:.3f}"]
+        for ((one, other), (value, p, n)), q in zip(found.items(), adjusted, strict=True)
+    ]
+    return table(["difference", "pairs", "instruction accuracy", "p", "adjusted"], rows)
+
+
+POOLED = (
+    ("gdpo", "group"),
+    ("group/uniform", "group"),
+    ("group/shuffled", "group"),
+    ("grpo-csr", "group"),
+    ("grpo-csr", "gdpo"),
+    ("grpo-csr", "rtt-csr"),
+    ("gdpo", "rtt-csr"),
+    ("grpo-csr", "rtt-csr-raw"),
+    ("grpo-aon", "grpo-csr"),
+)
+"""(one, other): the differences that the questions are about."""
 
 
 def by_seed(lines: Lines, world: str, method: str, value: Callable[[Mapping[str, Any]], float]) -> dict[int, float]:
@@ -285,6 +323,8 @@ def write_report(folder: Path) -> list[Path]:
             ]
             files.append(folder / f"curves-{world}.png")
             _plot_curves(main, world, files[-1])
+    if methods_of(main, "6-8"):
+        text += ["## Both worlds together", pooled_table(main, POOLED)]
     if stages["carried"]:
         text += [
             "## 6-8 criteria with the settings of 2-5",
