@@ -220,6 +220,28 @@ def family_table(lines: Lines, world: str, methods: Sequence[str]) -> str:
     return table(["method", *FAMILIES], rows)
 
 
+def shift_table(lines: Lines, world: str, base: str, methods: Sequence[str]) -> str:
+    """What a method moves that the total hides: paired differences by family, of grammar and of entropy."""
+
+    def family(name: str) -> Callable[[Mapping[str, Any]], float]:
+        return lambda line: float(line["final"]["families"][name])
+
+    def other(name: str) -> Callable[[Mapping[str, Any]], float]:
+        return lambda line: float(line["final"][name])
+
+    values = {**{name: family(name) for name in FAMILIES}, "grammar": other("grammar"), "entropy": other("entropy")}
+    rows = []
+    for method in methods:
+        cells = [
+            paired(by_seed(lines, world, base, value), by_seed(lines, world, method, value))
+            for value in values.values()
+        ]
+        if method != base and all(cell is not None for cell in cells):
+            number = len(by_seed(lines, world, method, instruction))
+            rows.append([method, str(number), *(_signed(cell[0]) for cell in cells if cell is not None)])
+    return table([f"minus {base}", "seeds", *values], rows)
+
+
 def stress_table(lines: Lines, clean: Lines) -> str:
     """True instruction accuracy under each wrong verifier, the interquartile mean of three seeds."""
     methods = list(dict.fromkeys(line["run"]["method"] for line in lines))
@@ -317,6 +339,7 @@ def write_report(folder: Path) -> list[Path]:
         if methods_of(main, world):
             text += [f"## {world} criteria a prompt", main_table(main, world, ("grpo-csr", "gdpo"))]
             text += ["Satisfied share by family:", family_table(main, world, methods_of(main, world))]
+            text += ["What moves (unadjusted):", shift_table(main, world, "grpo-csr", methods_of(main, world))]
             text += [
                 "What localisation adds: the same method and setting, told where by something else, minus the oracle:",
                 main_table(main, world, ("group",), [m for m in CONTROLS if m in methods_of(main, world)]),
@@ -344,7 +367,7 @@ def write_report(folder: Path) -> list[Path]:
         if stages[name]:
             names = [*extra, *methods_of(stages[name], "2-5")]
             text += [f"## {name.capitalize()} (2-5 criteria, seeds 0-4)", main_table(firsts, "2-5", bases, names)]
-            text += ["Satisfied share by family:", family_table(firsts, "2-5", names)]
+            text += ["What moves (unadjusted):", shift_table(firsts, "2-5", bases[0], names)]
     if stages["stress"]:
         text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stages["stress"], main)]
     if stages["gradient"]:
