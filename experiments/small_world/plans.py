@@ -194,7 +194,18 @@ def quick() -> list[Run]:
     return _runs("quick", ("2-5", "6-8"), QUICK, (200, 201, 202))
 
 
+def explore() -> list[Run]:
+    """The token-level part at three times the response's size: not tuned, decided on after the gradients were seen."""
+    return [
+        Run("explore", world, method, 5e-4, 3.0, seed)
+        for seed in SEEDS
+        for world in ("6-8", "2-5")
+        for method in ("group-mass", "group", "group/uniform")
+    ]
+
+
 STAGES = {
+    "explore": explore,
     "headline": headline,
     "harder": harder,
     "further": further,
