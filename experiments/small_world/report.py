@@ -322,6 +322,7 @@ def write_report(folder: Path) -> list[Path]:
             "relevance",
             "stress",
             "gradient",
+            "explore",
         )
     }
     main = [*stages["headline"], *stages["harder"], *stages["further"]]
@@ -372,6 +373,10 @@ def write_report(folder: Path) -> list[Path]:
         text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stages["stress"], main)]
     if stages["gradient"]:
         text += ["## Gradients", gradient_tables(stages["gradient"])]
+    if stages["explore"]:
+        text += ["## The token-level part at three times the response's size (exploration, not tuned)"]
+        for world in ("2-5", "6-8"):
+            text += [f"{world} criteria:", main_table(stages["explore"], world, ("group/uniform",))]
     if stages["tune"]:
         text += ["## Tuning", _tuning_table(stages["tune"])]
     if main:
