@@ -183,7 +183,8 @@ STRESS: Mapping[str, Mapping[str, Any]] = {
 
 def stress() -> list[Run]:
     """Verifiers that err: each on three seeds."""
-    return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), STRESSED, SEEDS[:3], **how)]
+    runs = [run for how in STRESS.values() for run in _runs("stress", ("2-5",), STRESSED, SEEDS[:3], **how)]
+    return runs + _runs("stress", ("2-5",), ("group/uniform", "group/shuffled"), SEEDS[:3], hole=True)
 
 
 QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon-raw", "group")
