@@ -28,11 +28,11 @@ $(READY): pyproject.toml constraints.txt
 	else \
 	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
 	fi
-	@$(PIP) --editable '.[train,judge,fast,chinese,dev]'
+	@$(PIP) --editable '.[train,judge,fast,chinese,general,dev]'
 	@touch $@
 
 test: $(READY) ## Run the tests, but for the slow ones
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 test-slow: $(READY) ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow $(ARGS)
