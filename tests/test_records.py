@@ -33,6 +33,9 @@ def record(step: int = 3) -> Record:
         response_advantage=-0.5,
         token_advantages=(0.707107, -1.41421, 0.707107),
         advantages=(-0.146447, -1.20711, -0.146447),
+        criterion_advantages=((0.707107, -1.41421, 0.707107),),
+        token_weight=0.5,
+        combine="add",
     )
 
 
@@ -55,6 +58,15 @@ def test_a_record_from_before_there_were_judges_has_no_failures() -> None:
     line = json.loads(record().to_json())
     del line["verdicts"][0]["failed"]
     assert Record.from_json(json.dumps(line)) == record()
+
+
+def test_a_record_of_an_earlier_version_has_no_shares_of_criteria() -> None:
+    line = json.loads(record().to_json())
+    for name in ("criterion_advantages", "token_weight", "combine"):
+        del line[name]
+    found = Record.from_json(json.dumps(line))
+    assert (found.criterion_advantages, found.token_weight, found.combine) == (None, None, None)
+    assert Record.from_json(found.to_json()) == found
 
 
 def test_a_failure_that_is_no_undetermined_verdict_is_refused(tmp_path: Path) -> None:

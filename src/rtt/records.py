@@ -3,7 +3,8 @@
     run/records/step-000005.jsonl      all responses that were sampled for optimiser step 5, group by group
     {"step": 5, "group": 0, "task": {...}, "text": "...", "token_ids": [...], "spans": [[0, 4], ...],
      "verdicts": [{"criterion_id": "c1", "outcome": 1, "evidence": [...], ...}], "relevance": [[0.0, 1.0, ...], ...],
-     "reward": 0.5, "response_advantage": 0.7, "token_advantages": [...], "advantages": [...]}
+     "reward": 0.5, "response_advantage": 0.7, "token_advantages": [...], "advantages": [...],
+     "criterion_advantages": [[...], ...], "token_weight": 0.5, "combine": "add"}
 
 A file is written whole and then renamed, so a run that is killed leaves no half of one, and a resumed run replaces the
 steps that it repeats. Numbers are rounded to six significant digits: records are for looking, not for training.
@@ -39,6 +40,10 @@ class Record:
         response_advantage: ``A_res``.
         token_advantages: ``A_tok``, [T], before it is weighted by lambda.
         advantages: what the loss used, [T].
+        criterion_advantages: [K][T], what each criterion contributes to ``token_advantages``, before a bound; ``None``
+            where it is not known (``criteria_mean``, or a record of an earlier version).
+        token_weight: lambda; ``None`` where nothing was trained.
+        combine: ``"add"`` or ``"mix"``, how the two levels were joined.
     """
 
     step: int
@@ -51,9 +56,13 @@ class Record:
     response_advantage: float
     token_advantages: tuple[float, ...]
     advantages: tuple[float, ...]
+    criterion_advantages: tuple[tuple[float, ...], ...] | None = None
+    token_weight: float | None = None
+    combine: str | None = None
 
     def to_json(self) -> str:
         """The record as one line of JSON."""
+        shares = self.criterion_advantages
         return json.dumps(
             {
                 "step": self.step,
@@ -68,6 +77,11 @@ class Record:
                 "response_advantage": _short(self.response_advantage),
                 "token_advantages": [_short(value) for value in self.token_advantages],
                 "advantages": [_short(value) for value in self.advantages],
+                "criterion_advantages": None
+                if shares is None
+                else [[_short(value) for value in row] for row in shares],
+                "token_weight": self.token_weight,
+                "combine": self.combine,
             },
             ensure_ascii=False,
         )
@@ -82,6 +96,7 @@ class Record:
         try:
             data = json.loads(line)
             task = parse_task(data["task"])
+            shares = data.get("criterion_advantages")
             return cls(
                 step=data["step"],
                 group=data["group"],
@@ -95,6 +110,9 @@ class Record:
                 response_advantage=data["response_advantage"],
                 token_advantages=tuple(data["token_advantages"]),
                 advantages=tuple(data["advantages"]),
+                criterion_advantages=None if shares is None else tuple(tuple(row) for row in shares),
+                token_weight=data.get("token_weight"),
+                combine=data.get("combine"),
             )
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise DataError(f"not a record: {type(error).__name__}: {error}") from error

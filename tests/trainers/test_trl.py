@@ -145,10 +145,20 @@ def test_relevance_lies_on_the_tokens_of_the_evidence(tasks: list[Task], config:
 
 @pytest.mark.parametrize("partition", list(credit.PARTITIONS))
 def test_every_partition_trains(tasks: list[Task], config: Callable[..., RTTConfig], partition: Any) -> None:
-    trainer = rtt_trainer(tasks, config(partition=partition, token_weight=0.5, max_steps=1))
-    history, _ = trained(trainer)
+    trainer = rtt_trainer(tasks, config(partition=partition, token_weight=0.5, max_steps=1, records_steps=1))
+    records = records_of(trainer)
+    history = trainer.state.log_history
     assert np.isfinite(history[0]["grad_norm"])
     assert history[0]["rtt/token_advantage_size"] > 0
+    for record in records:
+        if partition == "criteria_mean":
+            assert record.criterion_advantages is None
+        else:
+            shares = np.sum(np.array(record.criterion_advantages), axis=0)
+            np.testing.assert_allclose(shares, record.token_advantages, atol=2e-5)
+        expected = record.response_advantage + 0.5 * np.array(record.token_advantages)
+        np.testing.assert_allclose(record.advantages, expected, atol=2e-5)
+        assert (record.token_weight, record.combine) == (0.5, "add")
 
 
 def test_gdpo_is_a_response_level_mode(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:

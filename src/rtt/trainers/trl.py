@@ -827,15 +827,19 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             response_advantages = gdpo.to(response_advantages)
         token_advantages = torch.zeros_like(batch.mask, dtype=torch.float32)
         advantages = response_advantages
+        shares = None
         if localised:
-            token_advantages = self._token_advantages(batch, rollout, context)
+            options = self._partition_options(batch, rollout, context)
+            token_advantages = credit.PARTITIONS[args.partition](batch, **options)
             advantages = credit.combine(
                 response_advantages, token_advantages, batch.mask, args.token_weight, how=args.combine
             )
         output["advantages"] = advantages
         self._log_credit(rollout, batch, response_advantages, token_advantages)
-        if self.model.training:
-            self._write_records(rollout, batch, response_advantages, token_advantages)
+        if self.model.training and self._records_due():
+            if localised:
+                shares = credit.criterion_advantages(batch, args.partition, **options)
+            self._write_records(rollout, batch, response_advantages, token_advantages, shares)
         return output
 
     def _collate(self, rollout: _Rollout, relevance: Sequence[Any] | None, mask: Tensor) -> credit.CreditBatch:
@@ -866,9 +870,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             )
         return credit.collate(rows, length=mask.shape[1], device=mask.device)
 
-    def _token_advantages(
+    def _partition_options(
         self, batch: credit.CreditBatch, rollout: _Rollout, context: credit.GroupVerdicts | None
-    ) -> Tensor:
+    ) -> dict[str, Any]:
+        """The options of ``args.partition``, with what other processes must tell."""
         args: RTTConfig = self.args
         options: dict[str, Any] = {
             "silent_when_unanimous": args.silent_when_unanimous,
@@ -883,7 +888,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             options["mass_preserving"] = args.mass_preserving
         if args.partition in credit.MOMENTS and self.accelerator.num_processes > 1:
             options["moments"] = self._gather_moments(batch, options)
-        return credit.PARTITIONS[args.partition](batch, **options)
+        return options
 
     def _special(self, rollout: _Rollout, batch: credit.CreditBatch) -> Tensor:
         special = torch.zeros_like(batch.mask)
@@ -1002,16 +1007,24 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._metrics[mode]["rtt/groups_without_response_signal"].append(silent)
         self._metrics[mode]["rtt/groups_with_token_signal"].append(heard)
 
+    def _records_due(self) -> bool:
+        """A rollout may serve several steps: it is recorded, under the first of them, when any of them is due."""
+        args: RTTConfig = self.args
+        step = self.state.global_step + 1
+        served = max(1, args.steps_per_generation * self.num_iterations // args.gradient_accumulation_steps)
+        steps = range(step, step + served)
+        return bool(args.records_steps) and any(s == 1 or s % args.records_steps == 0 for s in steps)
+
     def _write_records(
-        self, rollout: _Rollout, batch: credit.CreditBatch, response_advantages: Tensor, token_advantages: Tensor
+        self,
+        rollout: _Rollout,
+        batch: credit.CreditBatch,
+        response_advantages: Tensor,
+        token_advantages: Tensor,
+        shares: Tensor | None,
     ) -> None:
         args: RTTConfig = self.args
         step = self.state.global_step + 1
-        # a rollout may serve several steps: it is recorded, under the first of them, when any of them is due
-        served = max(1, args.steps_per_generation * self.num_iterations // args.gradient_accumulation_steps)
-        due = args.records_steps and any(s == 1 or s % args.records_steps == 0 for s in range(step, step + served))
-        if not due:
-            return
         weight, how = args.token_weight, args.combine
         combined = credit.combine(response_advantages, token_advantages, batch.mask, weight, how=how)
         records = []
@@ -1029,6 +1042,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                     response_advantage=float(response_advantages[i]),
                     token_advantages=tuple(token_advantages[i, :tokens].tolist()),
                     advantages=tuple(combined[i, :tokens].tolist()),
+                    criterion_advantages=(
+                        None if shares is None else tuple(tuple(row) for row in shares[i, :criteria, :tokens].tolist())
+                    ),
+                    token_weight=weight,
+                    combine=how,
                 )
             )
         gathered: list[Record] = gather_object(records)
