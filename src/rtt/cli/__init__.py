@@ -7,6 +7,7 @@
     ├── compare         rtt.cli.compare.compare
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
+    ├── import          rtt.cli.importing.import_command
     ├── relevance       rtt.cli.relevance.relevance
     ├── discriminator   rtt.cli.discriminator.discriminator, a group of its own
     └── demo            rtt.cli.demo.demo
@@ -41,11 +42,13 @@ class Command:
         module: the module that exports a click command under the command's own name.
         summary: one line of help.
         extra: the optional dependencies that the command needs, by the name of the extra, or None.
+        function: what the module calls the command, where Python does not allow its own name.
     """
 
     module: str
     summary: str
     extra: str | None = None
+    function: str | None = None
 
 
 COMMANDS = {
@@ -55,6 +58,9 @@ COMMANDS = {
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
+    "import": Command(
+        "rtt.cli.importing", "Turn public sets of prompts with rubrics into tasks.", function="import_command"
+    ),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
     "discriminator": Command(
         "rtt.cli.discriminator", "Make, train and measure the model that locates a criterion's words.", extra="train"
@@ -94,7 +100,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return None
         try:
-            command = getattr(importlib.import_module(self.lazy[cmd_name].module), cmd_name)
+            found = self.lazy[cmd_name]
+            command = getattr(importlib.import_module(found.module), found.function or cmd_name)
         except ImportError as error:
             raise self._missing(ctx, cmd_name, error) from error
         assert isinstance(command, click.Command)
@@ -167,7 +174,8 @@ def cli() -> None:
         rtt evaluate ifeval --model ./my-model --out runs/mine
         rtt compare runs/base runs/mine
     \b
-    Train a model of your own:
+    Train a model of your own, on tasks from a public set:
+        rtt import if-rlvr train.jsonl --out tasks.jsonl --unknown-rule judge
         rtt train config.yaml --learning_rate 1e-6
     \b
     Train the model that finds the words a criterion hangs on, and look at what it finds:
