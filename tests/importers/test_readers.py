@@ -357,6 +357,33 @@ def test_points_of_rubrichub_and_healthbench_are_weights() -> None:
     assert [one[3] for one in told(read("healthbench", samples.HEALTHBENCH))] == [6.0, -8.0]
 
 
+def test_a_rule_of_rubrichub_is_one_of_ours_if_it_is_an_instruction_id() -> None:
+    nothing = {"num_words": None, "relation": None}
+    value = {
+        **samples.RUBRICHUB,
+        "Rubrics": [
+            {"criterion": "punctuation:no_comma", "points": 10, "tags": {"verifier": "rule", "parameters": nothing}},
+            {
+                "criterion": "length_constraints:number_words",
+                "points": 4,
+                "tags": {"verifier": "rule", "parameters": '{"num_words": 5.0, "relation": "less than"}'},
+            },
+            {"criterion": "The answer is 42.", "points": 3, "tags": {"verifier": "rule", "function": "math_verify"}},
+            {"criterion": "Is it kind?", "points": 2, "tags": {"verifier": "llm", "function": ""}},
+        ],
+    }
+    assert told(read("rubrichub", value)) == [
+        ("rule", "The response contains no commas.", "punctuation:no_comma", 10.0),
+        ("rule", "The response has fewer than 5 words.", "length_constraints:number_words", 4.0),
+        ("judge", "The answer is 42.", None, 3.0),
+        ("judge", "Is it kind?", None, 2.0),
+    ]
+    row, _ = read_row(FORMATS["rubrichub"], value, "file/1")
+    assert dict(row.refused_rules) == {"math_verify": 1}
+    value["Rubrics"][0]["criterion"] = "paragraphs:two"
+    assert "Rubrics[0].criterion: rule 'paragraphs:two' is not known here" in refusal("rubrichub", value)
+
+
 # ------------------------------------------------------------------------------------------------ refusals
 
 

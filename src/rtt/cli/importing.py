@@ -160,7 +160,7 @@ def print_summary(where: Console, tally: Tally, form: Format, out: Path) -> None
             f"warning: {counted(tally.on_ifbench, 'task')} train on IFBench's test instruction types; IFBench is not "
             "out of distribution for a model trained on them"
         )
-    if form.caution is not None and (tally.negative or form.name != "rar"):
+    if form.caution is not None and (tally.negative or not form.caution_on_negative):
         say(f"warning: {form.caution}")
 
 

@@ -47,6 +47,7 @@ class Format:
         summary: one line of help.
         reader: ``module:function`` of the reader, see :meth:`read`.
         caution: what who trains on the set must know, or None.
+        caution_on_negative: whether that concerns criteria with a negative weight alone.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Format:
     summary: str
     reader: str
     caution: str | None = None
+    caution_on_negative: bool = False
 
     def read(self, row: Row) -> None:
         """Read one row: its prompt and criteria are told to ``row``.
@@ -127,6 +129,7 @@ _FORMATS = (
             "RaR's pitfalls have negative weights, but many read as what a good answer does ('Avoids ...', 'Does not "
             "...'), most of them in RaR-Science; read some, then choose with --negative"
         ),
+        caution_on_negative=True,
     ),
     Format(
         name="rubrichub",

@@ -148,6 +148,8 @@ class _Scan:
                 self.depth += 1
                 if self.depth == 1 and not self.ended:
                     yield found.start(), "start"
+            elif mark == b"}" and self.depth == 1:
+                continue  # it closes nothing: what is wrong with the item, its decoder tells
             elif mark in b"]}":
                 self.depth -= 1
                 if self.depth == 0 and not self.ended:

@@ -95,7 +95,14 @@ class Row:
     labels: dict[str, Any] = field(default_factory=dict)
 
     def by_rule(
-        self, name: str, arguments: Mapping[str, Any], *, field: str, arguments_field: str, text: str | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        field: str,
+        arguments_field: str,
+        text: str | None = None,
+        weight: float = 1.0,
     ) -> None:
         """Add a criterion that a rule of IFEval or IFBench decides.
 
@@ -105,20 +112,21 @@ class Row:
             field: the path of the name in the row.
             arguments_field: the path of the arguments.
             text: the criterion in the data's words; without it, it is the rule's own description.
+            weight: its weight.
 
         Raises:
             LineError: the arguments do not fit the rule.
         """
         known = instruction_rule(name)
         if known is None:
-            self.by_unknown_rule(name, field=field, text=text)
+            self.by_unknown_rule(name, field=field, text=text, weight=weight)
             return
         try:
             rule = Rule(name=known, arguments=rule_schemas.validate_arguments(known, arguments))
             words = text if text is not None else rule_schemas.describe(known, rule.arguments)
         except DataError as error:
             raise LineError(f"{arguments_field}: {error}") from None
-        self._add(text=words, rule=rule)
+        self._add_weighted(weight, text=words, rule=rule)
 
     def by_label(self, category: str, subcategory: str, constraint: str, *, field: str, text: str | None) -> None:
         """Add a criterion that a rule of MulDimIF decides: its label, the constraint's text, and its own words."""
@@ -132,7 +140,7 @@ class Row:
             return
         self._add(text=text or constraint, rule=Rule(name=name, arguments={"text": constraint}))
 
-    def by_unknown_rule(self, name: str, *, field: str, text: str | None) -> None:
+    def by_unknown_rule(self, name: str, *, field: str, text: str | None, weight: float = 1.0) -> None:
         """What becomes of a criterion whose rule does not exist here.
 
         Raises:
@@ -150,7 +158,7 @@ class Row:
             )
         else:
             self.judged_rules[name] += 1
-            self._add(text=text)
+            self._add_weighted(weight, text=text)
 
     def by_code(self, source: str, entry: str, *, text: str) -> None:
         """What becomes of a criterion that comes with program text. The text is never run."""
@@ -166,12 +174,7 @@ class Row:
 
     def by_judge(self, text: str, weight: float = 1.0) -> None:
         """Add a criterion that a judge decides. One of weight 0 counts for nothing and is left out."""
-        if weight == 0:
-            self.left_out["weight 0"] += 1
-        elif weight < 0 and self.choices.negative == "skip":
-            self.left_out["negative weight"] += 1
-        else:
-            self._add(text=text, weight=abs(weight) if self.choices.negative == "positive" else weight)
+        self._add_weighted(weight, text=text)
 
     def task(self) -> Task | None:
         """The task, or None where nothing is left to decide.
@@ -209,6 +212,14 @@ class Row:
             else:
                 number(value, name)
                 self.labels[name] = value
+
+    def _add_weighted(self, weight: float, **fields: Any) -> None:
+        if weight == 0:
+            self.left_out["weight 0"] += 1
+        elif weight < 0 and self.choices.negative == "skip":
+            self.left_out["negative weight"] += 1
+        else:
+            self._add(weight=abs(weight) if self.choices.negative == "positive" else weight, **fields)
 
     def _add(self, **fields: Any) -> None:
         if len(self.criteria) >= MAX_CRITERIA:

@@ -1,4 +1,4 @@
-"""Sets whose criteria are objects with a weight: RaR, RubricHub, HealthBench. A judge decides all of them."""
+"""Sets whose criteria are objects with a weight: RaR, RubricHub, HealthBench. A judge decides nearly all of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtt.importers.literals import parse
-from rtt.importers.reading import Row, items, key, mapping, messages, number, text
+from rtt.importers.reading import Row, items, key, mapping, messages, name_of_rule, number, text
 from rtt.json_lines import LineError
 
+_ID = re.compile(r"[\w-]{1,80}:[\w-]{1,80}")
 _CATEGORY = re.compile(r"\s*(\w{1,20}) Criteria:\s*", flags=re.IGNORECASE)
 
 
@@ -48,7 +49,9 @@ def rar(row: Row) -> None:
 def rubrichub(row: Row) -> None:
     """A row of RubricHub's RuRL files: ``prompt``, ``Rubrics`` or ``reward_model.rubrics``, ``ability``.
 
-    Each item has ``criterion`` and ``points``. A ``reward_model.ground_truth`` that is not blank is the reference.
+    Each item has ``criterion`` and ``points``. Where its ``tags`` say ``"verifier": "rule"``, a rule decides: an
+    instruction id of IFEval's kind, if that is what ``criterion`` is, with ``tags.parameters``; other rules are unknown
+    here. A ``reward_model.ground_truth`` that is not blank is the reference.
     """
     value = row.value
     row.prompt = messages(value.get("prompt"), "prompt")
@@ -81,6 +84,25 @@ def healthbench(row: Row) -> None:
 def _add_points(row: Row, rubrics: object, path: str) -> None:
     for k, item in enumerate(items(parse(rubrics, path), path)):
         read = mapping(item, f"{path}[{k}]")
-        row.by_judge(
-            text(read.get("criterion"), f"{path}[{k}].criterion"), number(read.get("points"), f"{path}[{k}].points")
+        said = text(read.get("criterion"), f"{path}[{k}].criterion")
+        points = number(read.get("points"), f"{path}[{k}].points")
+        tags = read.get("tags")
+        if isinstance(tags, Mapping) and tags.get("verifier") == "rule":
+            _add_rule(row, said, points, tags, f"{path}[{k}]")
+        else:
+            row.by_judge(said, points)
+
+
+def _add_rule(row: Row, said: str, points: float, tags: Mapping[str, Any], path: str) -> None:
+    if _ID.fullmatch(said):  # an id has no words that a judge could read
+        given = tags.get("parameters")
+        parameters = (
+            {} if given is None else mapping(parse(given, f"{path}.tags.parameters"), f"{path}.tags.parameters")
         )
+        row.by_rule(
+            said, parameters, field=f"{path}.criterion", arguments_field=f"{path}.tags.parameters", weight=points
+        )
+    else:
+        function = tags.get("function")
+        name = name_of_rule(function, f"{path}.tags.function") if function else "rule without a name"
+        row.by_unknown_rule(name, field=f"{path}.tags.function", text=said, weight=points)
