@@ -68,7 +68,10 @@ def test_the_summary_says_what_became_of_the_rows(rows: Path, out: Path) -> None
 def test_without_a_choice_unknown_rules_are_refused_and_nothing_is_written(rows: Path, out: Path) -> None:
     result = run("if-rlvr", rows, "--out", out)
     assert result.exit_code == 2
-    assert "rtt: 1 criteria of 1 rows have rules that do not exist here: copy:copy (1)" in result.stderr
+    assert (
+        "rtt: criteria whose rule does not exist here: copy:copy 1; 1 in all, rows: 1. Choose: --unknown-rule judge"
+        in result.stderr
+    )
     assert sorted(os.listdir(rows.parent)) == ["rows.jsonl"]
 
 
@@ -168,6 +171,10 @@ def test_the_commands_of_the_page_run_on_rows_of_their_format(tmp_path: Path, mo
             file.write_text("".join(json.dumps(row) + "\n" for row in found))
         result = run(form, name, *options, "--overwrite")
         assert result.exit_code == 0, (form, options, result.stderr)
+    [block] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "rows.jsonl").write_text(json.dumps(samples.HIR_4))
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "1 Counter({'judge': 2})\n"
     for name, form in FORMATS.items():
         assert f"`{name}`" in page
         assert all(f"`{hub}`" in page for hub in form.hub)

@@ -129,14 +129,14 @@ def test_unknown_rules_and_program_text_are_counted_over_all_rows(file: Path, ou
     lines(file, samples.IF_TRAIN, samples.IF_RLVR, {**samples.IF_TRAIN, "key": "z"}, other)
     with pytest.raises(DataError) as caught:
         convert(FORMATS["if-rlvr"], [file], out)
-    assert "3 criteria of 3 rows have rules that do not exist here: copy:copy (2), new:y (1). Choose: " in str(
+    assert "criteria whose rule does not exist here: copy:copy 2, new:y 1; 3 in all, rows: 3. Choose: " in str(
         caught.value
     )
     assert not out.exists()
     lines(file, samples.VERINSTRUCT, {**samples.VERINSTRUCT, "id": "v2"})
     with pytest.raises(DataError) as caught:
         convert(FORMATS["verinstruct"], [file], out)
-    for words in ("2 criteria of 2 rows come with program text.", "never run here", "--code judge", "--code keep"):
+    for words in ("criteria with program text: 2, rows: 2.", "never run here", "--code judge", "--code keep"):
         assert words in str(caught.value)
 
 

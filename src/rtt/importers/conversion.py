@@ -180,16 +180,16 @@ class _Refused:
     def messages(self) -> Iterator[str]:
         """What to say of it, and which choices there are."""
         if self.rules:
-            shown = [f"{name} ({count:,})" for name, count in self.rules.most_common(MAX_SHOWN)]
+            shown = [f"{name} {count:,}" for name, count in self.rules.most_common(MAX_SHOWN)]
             more = f", and {len(self.rules) - MAX_SHOWN} more" if len(self.rules) > MAX_SHOWN else ""
             yield (
-                f"{self.rules.total():,} criteria of {self.rule_rows:,} rows have rules that do not exist here: "
-                f"{', '.join(shown)}{more}. Choose: --unknown-rule judge (a judge decides them, by the data's words) "
+                f"criteria whose rule does not exist here: {', '.join(shown)}{more}; {self.rules.total():,} in all, "
+                f"rows: {self.rule_rows:,}. Choose: --unknown-rule judge (a judge decides them, by the data's words) "
                 "or --unknown-rule skip (they are left out; the task keeps its other criteria)"
             )
         if self.code:
             yield (
-                f"{self.code:,} criteria of {self.code_rows:,} rows come with program text. Code that comes with data "
+                f"criteria with program text: {self.code:,}, rows: {self.code_rows:,}. Code that comes with data "
                 "is never run here. Choose: --code judge (a judge decides them, by the criterion's words), --code keep "
                 "(the text is stored, and the verdict stays undetermined) or --code skip (they are left out; the task "
                 "keeps its other criteria)"

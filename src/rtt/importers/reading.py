@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from rtt import rule_schemas
@@ -22,6 +23,7 @@ from rtt.errors import DataError, UnknownRuleError
 from rtt.importers import Format
 from rtt.json_lines import LineError
 from rtt.rubrics import MAX_DEPTH, Code, Criterion, Message, Role, Rubric, Rule, Task
+from rtt.rule_schemas.muldimif import LABELS
 
 UnknownRule = Literal["refuse", "judge", "skip"]
 CodeChoice = Literal["refuse", "keep", "judge", "skip"]
@@ -130,11 +132,8 @@ class Row:
 
     def by_label(self, category: str, subcategory: str, constraint: str, *, field: str, text: str | None) -> None:
         """Add a criterion that a rule of MulDimIF decides: its label, the constraint's text, and its own words."""
-        from rtt.rule_schemas.muldimif import rule_of_label
-
-        try:
-            name = rule_of_label(category, subcategory)
-        except DataError:
+        name = LABELS.get((category, subcategory))
+        if name is None:
             label = f"{category}_{subcategory}"[:MAX_NAME]
             self.by_unknown_rule(f"muldimif label {label}", field=field, text=text or constraint)
             return
@@ -252,6 +251,7 @@ def read_row(
     return row, None if refused else row.task()
 
 
+@lru_cache(maxsize=4096)
 def instruction_rule(name: str) -> str | None:
     """The canonical name of an instruction of IFEval or IFBench; None where there is no such rule."""
     try:
