@@ -138,17 +138,17 @@ def test_names_from_the_data_command_no_terminal(rows: Path, out: Path) -> None:
 
 
 def test_progress_goes_to_the_terminal(rows: Path, out: Path) -> None:
-    rows.write_text("".join(json.dumps({**samples.RUBRICHUB, "id": str(n)}) + "\n" for n in range(3000)))
+    rows.write_text("".join(json.dumps({**samples.RUBRICHUB, "id": str(n)}) + "\n" for n in range(20)))
     parent, child = os.openpty()
     command = [sys.executable, "-m", "rtt", "import", "rubrichub", str(rows), "--out", str(out)]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=child, check=True, env={**os.environ, "TERM": "xterm"}
     )
     os.close(child)
-    seen = os.read(parent, 100_000).decode()
+    seen = os.read(parent, 100_000).decode(errors="replace")
     os.close(parent)
     assert "import rows.jsonl" in seen
-    assert done.stdout.decode().startswith("3,000 rows read, 3,000 tasks written")
+    assert done.stdout.decode().startswith("20 rows read, 20 tasks written")
 
 
 def test_the_commands_of_the_page_run_on_rows_of_their_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,8 @@ def test_reading_stops_after_many_problems(file: Path, out: Path) -> None:
         ("[{}", "the list has no end; expected ']': is the file cut off?"),
         ("[] []", "goes on after the list; expected one JSON list, or JSON Lines"),
         ("[{},]", "item 2: column 1: not JSON"),
+        ("[" * 20_000, "rows.jsonl: lists and objects are nested too deep to read"),
+        ('[{"a": "\\', "the list has no end"),
         ("[1]", "item 1: got 1; expected an object, one row"),
     ],
 )

@@ -14,6 +14,7 @@ from rtt.json_lines import MAX_LINE_BYTES, LineError, decode_line, read_lines
 
 _BATCH = 256  # rows of a Parquet file that are read together
 _CHUNK = 1 << 20
+_DEEPEST = 10_000  # levels of a JSON list, of which far fewer can be decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,18 @@ def _list_rows(file: Path, advance: Callable[[int], None]) -> Iterator[Found]:
             for number, item in enumerate(split_list(stream, str(file)), start=1):
                 yield Found(f"{file}, item {number}", number, _decoded(item))
                 advance(len(item) + 1)
+    except LineError as error:
+        raise DataError(f"{file}: {error}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
-_MARK = re.compile(rb'["\\\[\]{},]')
-_IN_TEXT = re.compile(rb'["\\]')
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT = rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+"
+_FLAT_VALUE = rb"\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]"
+_WITHIN = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=re.DOTALL)
+_BETWEEN = re.compile(rb'(?:[^"\[\]{},]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=re.DOTALL)
+_BODY = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', flags=re.DOTALL)
 
 
 def split_list(stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -128,36 +135,59 @@ class _Scan:
 
     def marks(self, chunk: bytes) -> Iterator[tuple[int, str]]:
         """The places of the list's own bracket (``start``), its commas (``item``) and its end (``end``)."""
-        place = 0
+        place = self._text_goes_on(chunk)
         while place < len(chunk):
-            if self.escaped:
-                self.escaped = False
-                place += 1
-                continue
-            found = (_IN_TEXT if self.in_text else _MARK).search(chunk, place)
-            if found is None:
+            if self.ended:
                 return
-            place = found.end()
-            mark = found[0]
-            if self.in_text:
-                self.escaped = mark == b"\\"
-                self.in_text = mark != b'"'
-            elif mark == b'"':
-                self.in_text = True
-            elif mark in b"[{":
+            if self.depth:
+                # All up to the next bracket that is not in a text, but for flat lists and objects; or the next comma.
+                skipped = (_BETWEEN if self.depth == 1 else _WITHIN).match(chunk, place)
+                assert skipped is not None  # it may be empty
+                place = skipped.end()
+            else:
+                place = chunk.find(b"[", place)
+            if place in (-1, len(chunk)):
+                return
+            mark = chunk[place : place + 1]
+            if mark == b'"':
+                place = self._text_begins(chunk, place + 1)
+                continue
+            if mark in b"[{":
                 self.depth += 1
-                if self.depth == 1 and not self.ended:
-                    yield found.start(), "start"
-            elif mark == b"}" and self.depth == 1:
-                continue  # it closes nothing: what is wrong with the item, its decoder tells
-            elif mark in b"]}":
+                if self.depth == 1:
+                    yield place, "start"
+                if self.depth > _DEEPEST:
+                    raise LineError("lists and objects are nested too deep to read; expected flatter data")
+            elif mark == b",":
+                if self.depth == 1:
+                    self.items += 1
+                    yield place, "item"
+            elif self.depth > 1 or mark == b"]":  # a brace that closes nothing is told by the item's decoder
                 self.depth -= 1
-                if self.depth == 0 and not self.ended:
+                if self.depth == 0:
                     self.ended = True
-                    yield found.start(), "end"
-            elif mark == b"," and self.depth == 1 and not self.ended:
-                self.items += 1
-                yield found.start(), "item"
+                    yield place, "end"
+            place += 1
+
+    def _text_begins(self, chunk: bytes, place: int) -> int:
+        """Go over a text whose end is not in the chunk; all of the chunk is gone over then."""
+        body = _BODY.match(chunk, place)
+        assert body is not None
+        self.in_text = True
+        self.escaped = body.end() < len(chunk)  # a backslash is the last byte
+        return len(chunk)
+
+    def _text_goes_on(self, chunk: bytes) -> int:
+        """Go over the rest of a text that began in an earlier chunk; the place behind it."""
+        if not self.in_text:
+            return 0
+        body = _BODY.match(chunk, int(self.escaped))
+        assert body is not None
+        if chunk[body.end() : body.end() + 1] == b'"':
+            self.in_text = self.escaped = False
+            return body.end() + 1
+        self.escaped = body.end() < len(chunk)
+        return len(chunk)
 
 
 # ------------------------------------------------------------------------------------------------ Parquet
