@@ -438,6 +438,7 @@ def test_a_rule_of_rubrichub_is_one_of_ours_if_it_is_an_instruction_id() -> None
         ("wildchecklists", {"requirements": "1) A (importance: 5/100) B"}, "requirements: got 'B' after the last"),
         ("wildchecklists", {"requirements": "1) A (importance: 900/100)"}, "got the importance 900; expected 0 to 100"),
         ("wildchecklists", {"requirements": [["A"]]}, "requirements[0]: has 1 items; expected a question and its"),
+        ("openrubrics", {"rubric": "1. x\n" * 257}, "has more than 256 criteria; expected a rubric of a usual size"),
         ("openrubrics", {"rubric": "1.\n2. x"}, "rubric: has an item without words"),
         ("openrubrics", {"rubric": "1. [Principle]"}, "rubric: item 1 has no words beside its tag"),
         (
@@ -517,7 +518,7 @@ def test_json_is_read_as_json_and_what_is_no_text_is_left_alone(value: object) -
         "lambda: 1",
         "{'a': {1}}['a']",
         "__import__('os').system('true')",
-        "[" * 65 + "]" * 65 + " 'x'",
+        "[" * 65 + "'x'" + "]" * 65,
         "'" + "[" * 3,
         "[1",
         "1]",
