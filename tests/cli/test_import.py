@@ -87,7 +87,11 @@ def test_training_on_ifbenchs_instruction_types_is_warned_of(rows: Path, out: Pa
 
 def test_pitfalls_are_warned_of_and_code_is_told_to_be_undetermined(rows: Path, out: Path) -> None:
     rows.write_text(json.dumps(samples.RAR))
-    shown = run("rar", rows, "--out", out).stdout
+    refused = run("rar", rows, "--out", out)
+    assert refused.exit_code == 2
+    assert "rar needs a choice of --negative keep, positive or skip: RaR's pitfalls have negative" in refused.stderr
+    assert not out.exists()
+    shown = run("rar", rows, "--out", out, "--negative", "keep").stdout
     assert "negative weights: 1 criterion" in shown
     assert "warning: RaR's pitfalls have negative weights" in shown
     assert "warning" not in run("rar", rows, "--out", out, "--overwrite", "--negative", "positive").stdout

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtt.cli.terminal import console, counted, progress_bar, refuse_overwriting, visible
-from rtt.errors import DataError
+from rtt.errors import ConfigurationError, DataError
 from rtt.importers import FORMATS, Format, format_named
 
 if TYPE_CHECKING:
@@ -52,10 +52,8 @@ _SHOWN = 12  # reasons that the summary tells one by one
 @click.option(
     "--negative",
     type=click.Choice(["keep", "positive", "skip"]),
-    default="keep",
-    show_default=True,
     help="Criteria with a negative weight: keep it (something unwanted), drop the sign (the words already say what is "
-    "wanted), or leave them out.",
+    "wanted), or leave them out.  [default: keep; rar has no default]",
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be used, and count them.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N tasks.")
@@ -67,7 +65,7 @@ def import_command(
     out: Path,
     unknown_rule: str,
     code: str,
-    negative: str,
+    negative: str | None,
     skip_bad: bool,
     limit: int | None,
     dataset: str | None,
@@ -91,7 +89,7 @@ def import_command(
     \b
     Weighted rubrics, from Parquet, the first thousand usable rows:
         rtt import rar train-00000-of-00001.parquet --out tasks.jsonl --limit 1000 --skip-bad \\
-            --dataset ScaleAI/RaR-Medicine
+            --dataset ScaleAI/RaR-Medicine --negative keep
 
     One row that cannot be used refuses the import, and the message names file, line, field and what was expected.
     Without a choice, rules that do not exist here and program text refuse it too, and are counted.
@@ -105,12 +103,14 @@ def import_command(
     refuse_overwriting(out, *files)
     if out.exists() and not overwrite:
         raise DataError(f"--out {out}: is there already; give --overwrite to replace it, or another path")
+    if negative is None and chosen.caution_on_negative:
+        raise ConfigurationError(f"{form} needs a choice of --negative keep, positive or skip: {chosen.caution}")
     stdout, stderr = console(), console(stderr=True)
     tally = convert(
         chosen,
         files,
         out,
-        choices=Choices(unknown_rule=unknown_rule, code=code, negative=negative),  # type: ignore[arg-type]  # click.Choice
+        choices=Choices(unknown_rule=unknown_rule, code=code, negative=negative or "keep"),  # type: ignore[arg-type]  # click.Choice
         dataset=dataset,
         skip_bad=skip_bad,
         limit=limit,
