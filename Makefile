@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-evaluate plant-defects docs clean clean-all
+.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -31,10 +31,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) --editable '.[train,judge,fast,chinese,general,dev]'
 	@touch $@
 
-test: $(READY) ## Run the tests, but for the slow ones
+test: $(READY) build/chromium ## Run the tests, but for the slow ones
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-test-slow: $(READY) ## Run the slow tests: real models, several processes
+test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow $(ARGS)
 
 check: $(READY) ## Style, types, and which module may import which
@@ -43,6 +43,14 @@ check: $(READY) ## Style, types, and which module may import which
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@echo "style, types and imports: fine"
+
+# The inspector's tests look at its page in a real browser; where none can be had they are skipped, and say so.
+build/chromium:
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || { \
+	    echo "Installing Chromium for the tests of the inspector ..."; \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
+	    || echo "make: Chromium cannot be installed here, so tests that need a browser are skipped" >&2; }
+	@mkdir -p build && touch $@
 
 demo: $(READY) ## Watch a small language model learn to follow rubrics
 	@$(BIN)/rtt demo $(ARGS)
@@ -83,6 +91,10 @@ build/official/.ready:
 
 plant-defects: $(READY) ## Put known defects into the code, one at a time; each must turn a test red
 	@$(BIN)/python tools/plant_defects.py $(ARGS)
+
+RUN ?= runs/demo
+picture: $(READY) build/chromium ## The README's picture of the inspector, from a run: RUN=runs/demo
+	@$(BIN)/python tools/picture.py $(RUN) $(ARGS)
 
 docs: $(READY) ## Build the documentation into build/site/
 	@$(PIP) --editable '.[docs]'

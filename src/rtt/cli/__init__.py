@@ -56,6 +56,8 @@ COMMANDS = {
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
     "evaluate": Command("rtt.cli.evaluate", "Score models or responses on IFEval, IFBench or MulDimIF.", extra="train"),
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
+    "inspect": Command("rtt.cli.inspect", "See which words a criterion hung on and what each token earned, as HTML."),
+    "report": Command("rtt.cli.report", "See the curves of training runs over each other, as HTML."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "import": Command(
@@ -174,9 +176,10 @@ def cli() -> None:
         rtt evaluate ifeval --model ./my-model --out runs/mine
         rtt compare runs/base runs/mine
     \b
-    Train a model of your own, on tasks from a public set:
+    Train a model of your own, on tasks from a public set, then see what each token earned:
         rtt import if-rlvr train.jsonl --out tasks.jsonl --unknown-rule judge
-        rtt train config.yaml --learning_rate 1e-6
+        rtt train config.yaml --learning_rate 1e-6 --records_steps 10
+        rtt inspect runs/mine -o mine.html
     \b
     Train the model that finds the words a criterion hangs on, and look at what it finds:
         rtt discriminator --help

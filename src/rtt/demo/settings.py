@@ -92,7 +92,8 @@ class DemoSettings:
 
     save_steps: int = 1
     """A killed run loses no finished step."""
-    records_steps: int = 4
+    records_steps: int = 1
+    """Every step's responses can be looked at: `rtt inspect`."""
 
     def with_changes(self, changes: Mapping[str, Any]) -> DemoSettings:
         """The same settings but for some fields.
