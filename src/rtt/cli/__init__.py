@@ -5,6 +5,8 @@
     ├── verify          rtt.cli.verify.verify
     ├── evaluate        rtt.cli.evaluate.evaluate
     ├── compare         rtt.cli.compare.compare
+    ├── audit           rtt.cli.audit.audit
+    ├── show            rtt.cli.show.show
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── relevance       rtt.cli.relevance.relevance
@@ -53,6 +55,8 @@ COMMANDS = {
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
     "evaluate": Command("rtt.cli.evaluate", "Score models or responses on IFEval, IFBench or MulDimIF.", extra="train"),
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
+    "audit": Command("rtt.cli.audit", "Look for what has gone wrong in a training run, from its records."),
+    "show": Command("rtt.cli.show", "Show a training run's responses, with what each token was credited with."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
@@ -170,11 +174,16 @@ def cli() -> None:
     Train a model of your own:
         rtt train config.yaml --learning_rate 1e-6
     \b
+    What has gone wrong in a run, and what its tokens were credited with:
+        rtt audit tasks.jsonl runs/mine
+        rtt show runs/mine --task mail/7
+    \b
     Train the model that finds the words a criterion hangs on, and look at what it finds:
         rtt discriminator --help
         rtt relevance tasks.jsonl responses.jsonl
 
-    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
+    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what;
+    3 there are alarms (rtt audit --fail-on).
     With RTT_DEBUG=1 in the environment, errors show where they arose.
     """
 
