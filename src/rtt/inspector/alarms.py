@@ -1,10 +1,10 @@
 """Alarms: what the records of a run say has gone wrong, or soon will, with numbers and what to do about it.
 
-    records ──┬─> see        one response after the other
-              ├─> see_group  the verdicts of a group, when its step is over
-              └─> alarms     what each watch has to say in the end
-    tasks ──────> clashes    criteria that exclude each other by their rules' arguments
-    history ────> entropy    the trainer's log
+    records ──┬─> see               one response after the other
+              ├─> see_group         the verdicts of a group, when its step is over
+              └─> alarms            what each watch has to say in the end
+    tasks ──────> clashes           criteria that exclude each other by their rules' arguments
+    history ────> entropy_collapse  the trainer's log
 
 One class watches for one kind of trouble; its thresholds stand beside it, with the reason. Nothing is kept of a record
 but counts and sums, by task and criterion or by step. Sums are of whole numbers (multiples of 2^-40), so that the order
@@ -22,7 +22,7 @@ import math
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -132,13 +132,11 @@ def audit(
             for watch in watches:
                 watch.see(seen)
         end_step()
-        clashing = list(clashes(shown.tasks.values() if tasks is None else tasks))
-        proven = {alarm.criterion for alarm in clashing}
-        found = [*broken.alarms(), *clashing, *entropy_collapse(history)]
+        excluding = list(_excluding(shown.tasks.values() if tasks is None else tasks))
+        proven = {(task, one, other) for task, one, other, _, _ in excluding}
+        found = [*broken.alarms(), *map(_contradiction, excluding), *entropy_collapse(history)]
         for watch in watches:
-            found += [
-                alarm for alarm in watch.alarms() if alarm.kind != "never_together" or alarm.criterion not in proven
-            ]
+            found += watch.alarms(proven) if isinstance(watch, NeverTogether) else watch.alarms()
     return sorted(found, key=lambda a: (SEVERITIES.index(a.severity), a.kind, a.task or "", a.criterion or "", a.title))
 
 
@@ -233,7 +231,7 @@ class _Steps:
 
 
 def _who(task: str, criterion: str) -> str:
-    return f"criterion {criterion!r} of task {task!r}"
+    return f"{criterion!r} of task {task!r}"
 
 
 def _percent(share: float) -> str:
@@ -244,7 +242,7 @@ def _number(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-# ------------------------------------------------------------------------------------------------- records that are broken
+# --------------------------------------------------------------------------------------------- records that are broken
 
 
 class BrokenRecords:
@@ -258,7 +256,7 @@ class BrokenRecords:
     """Records hold six digits: relevance may leave [0, 1] by less than this."""
 
     def __init__(self) -> None:
-        self.found: dict[str, _Example] = {}
+        self.found: dict[str, _Example] = defaultdict(_Example)
 
     def look(self, record: Record) -> _Seen | None:
         """The record for the other watches, or ``None`` when it is broken."""
@@ -275,22 +273,23 @@ class BrokenRecords:
             or (record.relevance and relevance is None)
             or (parts is not None and by_criterion is None)
         ):
-            return self._broken("shape", record)
+            self.found["shape"].add(record)
+            return None
         arrays = [token_advantages, advantages, *(a for a in (relevance, by_criterion) if a is not None)]
         single = [record.response_advantage, *([] if record.reward is None else [record.reward])]
+        kind = None
         if not all(np.isfinite(array).all() for array in arrays) or not all(map(math.isfinite, single)):
-            return self._broken("not_finite", record)
-        if relevance is not None and relevance.size:
-            if relevance.min() < -self.ROUNDING or relevance.max() > 1 + self.ROUNDING:
-                return self._broken("relevance_range", record)
+            kind = "not_finite"
+        elif relevance is not None and ((relevance < -self.ROUNDING) | (relevance > 1 + self.ROUNDING)).any():
+            kind = "relevance_range"
+        if kind is not None:
+            self.found[kind].add(record)
+            return None
         earned = tuple(
             None if not verdict.determined else (verdict.outcome is Outcome.SATISFIED) != criterion.unwanted
             for verdict, criterion in zip(record.verdicts, criteria, strict=True)
         )
         return _Seen(record, ids, earned, relevance, token_advantages, advantages, by_criterion)
-
-    def _broken(self, kind: str, record: Record) -> None:
-        self.found.setdefault(kind, _Example()).add(record)
 
     def alarms(self) -> Iterator[Alarm]:
         """One alarm for each way to be broken."""
@@ -408,8 +407,8 @@ class ConstantCriteria(_Watch):
             if not counts.met:
                 kind, severity, how = "never_met", "warning", "was never met"
                 advice = (
-                    "Look at what it blames with `rtt show`. If no response can meet it, mend or drop it; if it is only "
-                    "too hard, train on easier tasks first, or sample more responses (num_generations)."
+                    "Look at what it blames with `rtt show`. If no response can meet it, mend or drop it; if it is "
+                    "only too hard, train on easier tasks first, or sample more responses (num_generations)."
                 )
             elif not counts.unmet:
                 kind, how = "always_met", "was always met"
@@ -426,7 +425,7 @@ class ConstantCriteria(_Watch):
             yield Alarm(
                 kind,
                 severity,
-                f"{_who(task, criterion).capitalize()} {how} in {verdicts:,} responses of {counts.groups:,} groups: it "
+                f"Criterion {_who(task, criterion)} {how} in {verdicts:,} responses of {counts.groups:,} groups: it "
                 "gives no signal.",
                 advice,
                 task,
@@ -440,9 +439,9 @@ class NeverTogether(_Watch):
     """Two criteria that are met, each at times, and never by the same response.
 
     Expected by chance are ``a b / n`` such responses in a group of n where a and b meet one of them, added up over the
-    groups (so that a policy which changes over the steps does not look like a contradiction). At ``MIN_EXPECTED`` 5, none at
-    all has a chance of e^-5 = 0.7 %. Of many pairs some would get there by luck: with P pairs looked at the threshold is
-    ``log(P / 0.01)``, which keeps a false alarm in a whole run at 1 %.
+    groups (so that a policy which changes over the steps does not look like a contradiction). At ``MIN_EXPECTED`` 5,
+    none at all has a chance of e^-5 = 0.7 %. Of many pairs some would get there by luck: with P pairs looked at the
+    threshold is ``log(P / 0.01)``, which keeps a false alarm in a whole run at 1 %.
     """
 
     MIN_EXPECTED = 5.0
@@ -464,23 +463,23 @@ class NeverTogether(_Watch):
             counts[3] += sum(a is True and b is True for a, b in both)
             counts[4] += round(first * second * _ONE / len(both)) if both else 0
 
-    def alarms(self) -> Iterator[Alarm]:
-        """Pairs that luck does not explain."""
+    def alarms(self, proven: Container[tuple[str, str, str]] = ()) -> Iterator[Alarm]:
+        """Pairs that luck does not explain, without those that are known from their rules already."""
         tried = sum(counts[1] > 0 and counts[2] > 0 for counts in self.pairs.values())
         needed = max(self.MIN_EXPECTED, math.log(max(tried, 1) / self.FALSE_ALARMS))
         for (task, one, other), (responses, first, second, together, fixed) in self.pairs.items():
             expected = fixed / _ONE
-            if together or responses < self.MIN_RESPONSES or expected < needed:
+            if together or responses < self.MIN_RESPONSES or expected < needed or (task, one, other) in proven:
                 continue
             yield Alarm(
                 "never_together",
                 "warning",
                 f"Criteria {one!r} and {other!r} of task {task!r} were met {first:,} and {second:,} times in "
                 f"{responses:,} responses, but never by the same one; {expected:.1f} were to be expected.",
-                "Read both: if they contradict each other, drop one; the reward 'aon' can never be earned with them. If "
-                "they do not, the policy has not found the way yet: start from easier tasks.",
+                "Read both: if they contradict each other, drop one; the reward 'aon' can never be earned with them. "
+                "If they do not, the policy has not found the way yet: start from easier tasks.",
                 task,
-                f"{one} + {other}",
+                one,
                 None,
                 {"responses": responses, "first": first, "second": second, "expected": _number(expected)},
             )
@@ -533,11 +532,11 @@ class Undetermined(_Watch):
             yield Alarm(
                 "undetermined",
                 "warning",
-                f"{_who(task, criterion).capitalize()} {'never had' if never else 'was without'} a verdict"
+                f"Criterion {_who(task, criterion)} {'never had' if never else 'was without'} a verdict"
                 f"{'' if never else f' in {undetermined:,} of {total:,} responses'} ({total:,} responses, "
                 f"{broken:,} failed checks).",
-                "Name a judge for criteria that no rule decides (judge), or fallback: judge for a rule that often cannot "
-                "tell; drop a criterion that nobody decides.",
+                "Name a judge for criteria that no rule decides (judge), or fallback: judge for a rule that often "
+                "cannot tell; drop a criterion that nobody decides.",
                 task,
                 criterion,
                 self.steps.both,
@@ -589,8 +588,8 @@ class JudgeAgainstRule(_Watch):
                 "judge_against_rule",
                 "warning",
                 f"Judge and rule disagree in {differ:,} of {pairs:,} verdicts on {words[:80]!r} of task {task!r}.",
-                "The rule decides what its arguments say: reword the text until it says the same. Measure the judge with "
-                "`rtt judge check` before you trust it where there is no rule.",
+                "The rule decides what its arguments say: reword the text until it says the same. Measure the judge "
+                "with `rtt judge check` before you trust it where there is no rule.",
                 task,
                 numbers={"pairs": pairs, "differ": differ},
             )
@@ -619,19 +618,19 @@ class _Rows:
 class Relevance(_Watch):
     """Relevance that tells no token from another: flat rows, and noise.
 
-    Flat: a row all of whose values are equal (``EQUAL``), where the verdict names words (its evidence has spans and is not
-    all tokens) or where the value is neither 0 nor 1. A verdict on the whole response is flat by right. ``FLAT_SHARE``
-    0.9 of at least ``MIN_ROWS`` rows: now and then a source has nothing to say.
+    Flat: a row all of whose values are equal (``EQUAL``), where the verdict names words (its evidence has spans and is
+    not all tokens) or where the value is neither 0 nor 1. A verdict on the whole response is flat by right.
+    ``FLAT_SHARE`` 0.9 of at least ``MIN_ROWS`` rows: now and then a source has nothing to say.
 
     Noise: graded rows (at least half of the values differ; a rule's evidence, 0 and 1, is never noise) in which
 
-    * neighbours are no more alike than chance: a lag-1 autocorrelation below ``NEIGHBOURS``, over ``MIN_TOKENS`` tokens,
-      where chance alone gives 0 +- 0.045;
+    * neighbours are no more alike than chance: a lag-1 autocorrelation below ``NEIGHBOURS``, over ``MIN_TOKENS``
+      tokens, where chance alone gives 0 +- 0.045;
     * the same token elsewhere in the response is not alike either: half its squared difference is above ``SAME`` of the
       variance, where chance gives 1; not asked below ``MIN_REPEATS`` repeated tokens;
     * and the evidence does not stand out: it outranks other tokens with a chance below ``OUTRANKS``, where chance gives
-      0.5. Without evidence the values must be spread like noise: kurtosis below ``TAILS`` (uniform 1.8, normal 3), for a
-      discriminator that picks single words has few high values and many low ones, a kurtosis of 10 and more.
+      0.5. Without evidence the values must be spread like noise: kurtosis below ``TAILS`` (uniform 1.8, normal 3), for
+      a discriminator that picks single words has few high values and many low ones, a kurtosis of 10 and more.
     """
 
     EQUAL = 1e-6
@@ -728,13 +727,13 @@ class Relevance(_Watch):
                     yield self._alarm(kind, rows, whose)
 
     def _alarm(self, kind: str, rows: _Rows, whose: tuple[str, str] | None) -> Alarm:
-        who = "the run" if whose is None else _who(*whose)
+        who = "the run" if whose is None else f"criterion {_who(*whose)}"
         if kind == "flat_relevance":
             title = f"The relevance of {who} is constant in {rows.flat:,} of {rows.rows:,} rows that could tell tokens apart."
             advice = (
                 "Constant rows give no token-level credit, or with a discriminator's rounding noise at full size: set "
-                "sigma_floor=0.05. Look at them with `rtt show --by relevance`, choose relevance='evidence' or 'hybrid', "
-                "or train the discriminator further (`rtt discriminator evaluate`)."
+                "sigma_floor=0.05. Look at them with `rtt show --by relevance`, choose relevance='evidence' or "
+                "'hybrid', or train the discriminator further (`rtt discriminator evaluate`)."
             )
             numbers: dict[str, float] = {"rows": rows.rows, "flat": rows.flat}
         else:
@@ -744,8 +743,9 @@ class Relevance(_Watch):
                 f"({alike:.2f} over {rows.tokens:,} tokens), nor does the evidence stand out."
             )
             advice = (
-                "Normalised, noise reaches the policy at full size. Set sigma_floor=0.05 if its spread is small; measure "
-                "the source with `rtt discriminator evaluate`; compare with relevance='uniform'; is it 'random'?"
+                "Normalised, noise reaches the policy at full size. Set sigma_floor=0.05 if its spread is small; "
+                "measure the source with `rtt discriminator evaluate`; compare with relevance='uniform'; is it "
+                "'random'?"
             )
             numbers = {"rows": rows.uneven, "tokens": rows.tokens, "autocorrelation": _number(alike)}
             if rows.precision:
@@ -761,8 +761,8 @@ class DominatedCredit(_Watch):
     """One criterion that has nearly all of the token-level credit of its task.
 
     A criterion's part is the sum of the sizes of its contributions: those of the record where it has them, else
-    ``s (w - mean) / std`` as in intra_sample. There, one token of T has a part of ``2 / sqrt(T)`` beside 1 for half of the
-    tokens: a share of 0.83 of three criteria, or 0.91 of two, at T = 400 is what a healthy rubric gives. So
+    ``s (w - mean) / std`` as in intra_sample. There, one token of T has a part of ``2 / sqrt(T)`` beside 1 for half of
+    the tokens: a share of 0.83 of three criteria, or 0.91 of two, at T = 400 is what a healthy rubric gives. So
     ``SHARE_OF_MANY`` is 0.9 and ``SHARE_OF_TWO`` 0.95. Criteria without a part (flat rows) do not count.
     """
 
@@ -808,7 +808,7 @@ class DominatedCredit(_Watch):
             yield Alarm(
                 "dominated_credit",
                 "warning",
-                f"{_who(task, criterion).capitalize()} has {_percent(share)} of its token-level credit; {len(sharing)} "
+                f"Criterion {_who(task, criterion)} has {_percent(share)} of its token-level credit; {len(sharing)} "
                 "criteria have a part in it.",
                 "The others are hardly heard. sigma_floor=0.05 keeps near-constant rows from being blown up, "
                 "token_advantage_bound cuts peaks, partition='criterion_group' weighs criteria by their verdicts.",
@@ -869,8 +869,8 @@ class TokenAdvantages(_Watch):
                 "error",
                 f"In {self.impossible.count:,} of {self.heard:,} responses a token advantage exceeds sqrt(T), up to "
                 f"{self.largest:.3g} times, which intra_sample cannot give; the first in {self.impossible.place}.",
-                "The credit is not what the formula says: look for rows cut by another response's mask, or for sums taken "
-                "where means are meant.",
+                "The credit is not what the formula says: look for rows cut by another response's mask, or for sums "
+                "taken where means are meant.",
                 task=self.impossible.task,
                 steps=self.impossible.steps.both,
                 numbers={"responses": self.impossible.count, "largest": _number(self.largest)},
@@ -879,10 +879,10 @@ class TokenAdvantages(_Watch):
             yield Alarm(
                 "loud_token_advantage",
                 "warning",
-                f"In {self.loud.count:,} of {self.responses:,} responses single tokens get more than {self.LOUD:g} times the "
-                f"response advantage, up to {self.loudest:.3g} times.",
-                "Few relevant tokens of many get sqrt(T / k). Set token_advantage_bound (3, say), lower token_weight, or "
-                "choose partition='criterion_group', which is bounded by the verdicts.",
+                f"In {self.loud.count:,} of {self.responses:,} responses single tokens get more than {self.LOUD:g} "
+                f"times the response advantage, up to {self.loudest:.3g} times.",
+                "Few relevant tokens of many get sqrt(T / k). Set token_advantage_bound (3, say), lower "
+                "token_weight, or choose partition='criterion_group', which is bounded by the verdicts.",
                 steps=self.loud.steps.both,
                 numbers={"responses": self.loud.count, "of": self.responses, "largest": _number(self.loudest)},
             )
@@ -891,8 +891,8 @@ class TokenAdvantages(_Watch):
 class Sums(_Watch):
     """Advantages that are not ``A_res + lambda A_tok`` (or the mixture), where the record says how they were joined.
 
-    ``TOLERANCE`` is relative to the sizes that are added: records hold six digits, so the error is a few 1e-6. Tokens with
-    advantage 0 are passed over: they are masked (a truncated response).
+    ``TOLERANCE`` is relative to the sizes that are added: records hold six digits, so the error is a few 1e-6. Tokens
+    with advantage 0 are passed over: they are masked (a truncated response).
     """
 
     TOLERANCE = 1e-4
@@ -936,7 +936,7 @@ class Sums(_Watch):
 # ----------------------------------------------------------------------------------------------- trends over the steps
 
 MIN_STEPS = 8
-"""Steps below which no trend is looked for: 7 in order would be luck once in 2,520 runs, as would a few in disorder."""
+"""Steps below which no trend is looked for: with fewer, not even values in perfect order reach ``TREND``."""
 
 TREND = 3.0
 """The Mann-Kendall statistic from which on a trend is more than noise: 0.3 % of runs without one get there."""
@@ -978,9 +978,9 @@ def _trend(series: Mapping[int, float]) -> _Trend | None:
 class Lengths(_Watch):
     """Responses that grow or shrink.
 
-    ``FACTOR`` 1.5 from the first to the last step along a robust line, and a trend beyond noise (``TREND``): half as long
-    again is more than tasks of different length do to the means of steps, and is where the same credit starts to weigh
-    differently (one token of T gets ``sqrt(T)``).
+    ``FACTOR`` 1.5 from the first to the last step along a robust line, and a trend beyond noise (``TREND``): half as
+    long again is more than tasks of different length do to the means of steps, and is where the same credit starts to
+    weigh differently (one token of T gets ``sqrt(T)``).
     """
 
     FACTOR = 1.5
@@ -1011,8 +1011,8 @@ class Lengths(_Watch):
                 + (
                     "loss_type='dapo' weighs tokens of long responses alike; mask_truncated_completions=True."
                     if grows
-                    else "do criteria forbid things (short answers break no rule)? relevance_missing='end' blames the stop, "
-                    "exclude_special_tokens=True leaves the end of sequence out."
+                    else "do criteria forbid things (short answers break no rule)? relevance_missing='end' blames "
+                    "the stop, exclude_special_tokens=True leaves the end of sequence out."
                 )
             ),
             steps=(min(self.by_step), max(self.by_step)),
@@ -1035,12 +1035,13 @@ class Stuffing(_Watch):
     """Keywords that are met by repeating them, and responses that repeat themselves.
 
     Of a criterion: where it is met, keywords stand ``TIMES`` 5 times as often as asked and are more than ``DENSITY`` a
-    tenth of the words, in ``MIN_RESPONSES``. A text about robots may say "robot" ten times where once was asked; one word
-    in ten is no prose. Of the run: the density doubles (``DOUBLES``) along a trend, to ``TIMES_LATE`` 3 times what is
-    asked. Of all texts: the share of different word triples falls by ``FALL``, in their first ``WORDS`` words (so that
-    length alone changes nothing).
+    tenth of the words, in ``MIN_RESPONSES``. A text about robots may say "robot" ten times where once was asked; one
+    word in ten is no prose. Of the run: the density doubles (``DOUBLES``) along a trend, to ``TIMES_LATE`` 3 times
+    what is asked. Of all texts: the share of different word triples falls by ``FALL``, in their first ``WORDS`` words
+    (so that length alone changes nothing).
 
-    Keywords are read from ``keywords:existence`` and ``keywords:frequency`` ("at least"), as far as they are plain words.
+    Keywords are read from ``keywords:existence`` and ``keywords:frequency`` ("at least"), as far as they are plain
+    words.
     """
 
     TIMES = 5.0
@@ -1081,9 +1082,9 @@ class Stuffing(_Watch):
     def alarms(self) -> Iterator[Alarm]:
         """Of criteria, then of the run."""
         advice = (
-            "Read them with `rtt show`. Ask for a number of times rather than any (keywords:frequency 'less than'), add a "
-            "criterion for a judge ('reads naturally'), lower token_weight, or set silent_when_unanimous=True, so that a "
-            "criterion that is met stops pushing its words."
+            "Read them with `rtt show`. Ask for a number of times rather than any (keywords:frequency 'less than'), "
+            "add a criterion for a judge ('reads naturally'), lower token_weight, or set silent_when_unanimous=True, "
+            "so that a criterion that is met stops pushing its words."
         )
         for (task, criterion), counts in self.criteria.items():
             if counts.responses < self.MIN_RESPONSES or not counts.words:
@@ -1093,7 +1094,7 @@ class Stuffing(_Watch):
                 yield Alarm(
                     "keyword_stuffing",
                     "warning",
-                    f"{_who(task, criterion).capitalize()} is met by repeating: {times:.1f} times what is asked, "
+                    f"Criterion {_who(task, criterion)} is met by repeating: {times:.1f} times what is asked, "
                     f"{_percent(density)} of all words.",
                     advice,
                     task,
@@ -1124,8 +1125,8 @@ class Stuffing(_Watch):
                 "warning",
                 f"Responses repeat themselves more and more: {_percent(line.start)} of their word triples differed at "
                 f"first, {_percent(line.end)} in the end.",
-                "Read late responses with `rtt show`. Lower token_weight or learning_rate, set beta above 0, and stop before "
-                "the step at which it begins.",
+                "Read late responses with `rtt show`. Lower token_weight or learning_rate, set beta above 0, and "
+                "stop before the step at which it begins.",
                 steps=(min(varied), max(varied)),
                 numbers={"start": _number(line.start), "end": _number(line.end)},
             )
@@ -1184,7 +1185,7 @@ def entropy_collapse(history: Sequence[Mapping[str, Any]]) -> Iterator[Alarm]:
     )
 
 
-# ------------------------------------------------------------------------------- criteria that exclude each other, by rule
+# --------------------------------------------------------------------------- criteria that exclude each other, by rule
 
 
 @dataclass(slots=True)
@@ -1265,8 +1266,6 @@ def _demand(rule: Rule) -> _Demand:
     elif name == "combination:repeat_prompt":
         demand.start = a["prompt_to_repeat"].strip().lower()
         demand.texts = [demand.start]
-    elif name == "detectable_content:postscript" and a["postscript_marker"].strip() in ("P.S.", "P.P.S"):
-        demand.texts = []  # blanks may stand between its letters: no text that must be there letter by letter
     return demand
 
 
@@ -1300,28 +1299,36 @@ def _interval(low: float, high: float) -> str:
     return f"exactly {low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def clashes(tasks: Iterable[Task]) -> Iterator[Alarm]:
+_Excluding = tuple[str, str, str, Severity, str]
+"""Task, two of its criteria, how sure it is that they exclude each other, and why."""
+
+
+def clashes(tasks: Iterable[Task]) -> list[Alarm]:
     """Pairs of criteria that exclude each other by their rules' arguments, without a look at any response.
 
-    An error where that is proven. A warning for a required word that is forbidden: keywords are found inside longer words
-    and forbidden words are not, so "robots" meets both, which nobody means. Unwanted criteria (a negative weight) are not
-    compared, nor are keywords that are patterns.
+    An error where that is proven. A warning for a required word that is forbidden: keywords are found inside longer
+    words and forbidden words are not, so "robots" meets both, which nobody means. Unwanted criteria (a negative weight)
+    are not compared, nor are keywords that are patterns. Languages count as proven: the detector names one language, and
+    only a text without letters would meet two.
     """
+    return [_contradiction(pair) for pair in _excluding(tasks)]
+
+
+def _excluding(tasks: Iterable[Task]) -> Iterator[_Excluding]:
     for task in tasks:
         demands = [(c.id, _demand(c.rule)) for c in task.rubric.criteria if c.rule is not None and not c.unwanted]
         for (one, first), (other, second) in itertools.combinations(demands, 2):
-            clash = _clash(first, second)
-            if clash is None:
-                continue
-            severity, why = clash
-            yield Alarm(
-                "contradiction",
-                severity,
-                f"Criteria {one!r} and {other!r} of task {task.id!r} exclude each other: {why}.",
-                "Drop or mend one of them: instruction accuracy and the reward 'aon' stay 0 on this task, and what one "
-                "teaches the other takes back."
-                if severity == "error"
-                else "Only a longer word around it meets both: drop one of them, or require that longer word.",
-                task.id,
-                f"{one} + {other}",
-            )
+            if clash := _clash(first, second):
+                yield task.id, one, other, *clash
+
+
+def _contradiction(pair: _Excluding) -> Alarm:
+    task, one, other, severity, why = pair
+    advice = (
+        "Drop or mend one of them: instruction accuracy and the reward 'aon' stay 0 on this task, and what one teaches "
+        "the other takes back."
+        if severity == "error"
+        else "Only a longer word around it meets both: drop one of them, or require that longer word."
+    )
+    title = f"Criteria {one!r} and {other!r} of task {task!r} exclude each other: {why}."
+    return Alarm("contradiction", severity, title, advice, task, one)
