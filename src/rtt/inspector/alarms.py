@@ -729,7 +729,10 @@ class Relevance(_Watch):
     def _alarm(self, kind: str, rows: _Rows, whose: tuple[str, str] | None) -> Alarm:
         who = "the run" if whose is None else f"criterion {_who(*whose)}"
         if kind == "flat_relevance":
-            title = f"The relevance of {who} is constant in {rows.flat:,} of {rows.rows:,} rows that could tell tokens apart."
+            title = (
+                f"The relevance of {who} is the same for all tokens in {rows.flat:,} of {rows.rows:,} rows, where it "
+                "could tell them apart."
+            )
             advice = (
                 "Constant rows give no token-level credit, or with a discriminator's rounding noise at full size: set "
                 "sigma_floor=0.05. Look at them with `rtt show --by relevance`, choose relevance='evidence' or "
@@ -1137,8 +1140,7 @@ _PATTERN = re.compile(r"[.^$*+?{}\[\]\\|()]")
 
 def _plain(keyword: str) -> str | None:
     """A keyword in lower case, or ``None`` where it is a pattern."""
-    word = keyword.strip().lower()
-    return None if not word or _PATTERN.search(word) else word
+    return None if _PATTERN.search(keyword) else keyword.lower()
 
 
 def _keywords(rule: Rule) -> dict[str, int]:
@@ -1147,7 +1149,7 @@ def _keywords(rule: Rule) -> dict[str, int]:
     if rule.name == "keywords:existence":
         return {word: 1 for keyword in given["keywords"] if (word := _plain(keyword))}
     if rule.name == "keywords:frequency" and given["relation"] == "at least":
-        return {word: int(given["frequency"]) for word in [_plain(given["keyword"])] if word}
+        return {word: int(given["frequency"]) for word in [_plain(given["keyword"].strip())] if word}
     return {}
 
 
@@ -1241,7 +1243,7 @@ def _demand(rule: Rule) -> _Demand:
     elif name == "keywords:existence":
         demand.texts = [word for keyword in a["keywords"] if (word := _plain(keyword))]
         demand.counts = {f"occurrences of {word!r}": (1, math.inf) for word in demand.texts}
-    elif name == "keywords:frequency" and (word := _plain(a["keyword"])):
+    elif name == "keywords:frequency" and (word := _plain(a["keyword"].strip())):
         demand.counts[f"occurrences of {word!r}"] = _range(a["relation"], a["frequency"])
         demand.texts = [word] if a["relation"] == "at least" else []
     elif name == "keywords:forbidden_words":
@@ -1308,8 +1310,8 @@ def clashes(tasks: Iterable[Task]) -> list[Alarm]:
 
     An error where that is proven. A warning for a required word that is forbidden: keywords are found inside longer
     words and forbidden words are not, so "robots" meets both, which nobody means. Unwanted criteria (a negative weight)
-    are not compared, nor are keywords that are patterns. Languages count as proven: the detector names one language, and
-    only a text without letters would meet two.
+    are not compared, nor are keywords that are patterns. Languages count as proven: the detector names one language,
+    and only a text without letters would meet two.
     """
     return [_contradiction(pair) for pair in _excluding(tasks)]
 
