@@ -264,7 +264,7 @@ class BrokenRecords:
         ids = tuple(criterion.id for criterion in criteria)
         relevance = _array(record.relevance, (len(criteria), tokens)) if record.relevance else None
         token_advantages, advantages = (_array(v, (tokens,)) for v in (record.token_advantages, record.advantages))
-        parts = getattr(record, "criterion_advantages", None)
+        parts = record.criterion_advantages
         by_criterion = None if parts is None else _array(parts, (len(criteria), tokens))
         if (
             tuple(verdict.criterion_id for verdict in record.verdicts) != ids
@@ -653,7 +653,7 @@ class Relevance(_Watch):
 
     def see(self, seen: _Seen) -> None:
         """Measure each row."""
-        if seen.relevance is None or getattr(seen.record, "token_weight", None) == 0:
+        if seen.relevance is None or seen.record.token_weight == 0:
             return
         self.used = self.used or bool(seen.relevance.any() or seen.token_advantages.any())
         response = seen.record.response
@@ -907,7 +907,7 @@ class Sums(_Watch):
 
     def see(self, seen: _Seen) -> None:
         """Compute them again."""
-        weight, how = (getattr(seen.record, name, None) for name in ("token_weight", "combine"))
+        weight, how = seen.record.token_weight, seen.record.combine
         if weight is None or how not in ("add", "mix") or not math.isfinite(weight):
             return
         share = 1 - weight if how == "mix" else 1.0
