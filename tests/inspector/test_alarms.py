@@ -771,7 +771,7 @@ CRITERIA = st.sampled_from([criterion("x"), criterion("y", weight=-2), *(criteri
 @st.composite
 def any_records(draw: st.DrawFn) -> list[Record]:
     """Records of any values; the values and texts are drawn by hypothesis, what stands where by a seed of its own."""
-    choose = draw(st.randoms(use_true_random=False))
+    choose = random.Random(draw(st.integers(0, 2**32)))
     numbers = [0.0, 1.0, *draw(st.lists(NUMBERS, min_size=1, max_size=4))]
     texts = draw(st.lists(st.text(max_size=30), min_size=1, max_size=3))
     criteria = draw(st.lists(CRITERIA, min_size=1, max_size=6, unique_by=lambda c: c.id))

@@ -5,6 +5,8 @@
     ├── verify          rtt.cli.verify.verify
     ├── evaluate        rtt.cli.evaluate.evaluate
     ├── compare         rtt.cli.compare.compare
+    ├── audit           rtt.cli.audit.audit
+    ├── show            rtt.cli.show.show
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── import          rtt.cli.importing.import_command
@@ -58,6 +60,8 @@ COMMANDS = {
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
     "inspect": Command("rtt.cli.inspect", "See which words a criterion hung on and what each token earned, as HTML."),
     "report": Command("rtt.cli.report", "See the curves of training runs over each other, as HTML."),
+    "audit": Command("rtt.cli.audit", "Look for what has gone wrong in a training run, from its records."),
+    "show": Command("rtt.cli.show", "Show a training run's responses, with what each token was credited with."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
     "import": Command(
@@ -181,11 +185,16 @@ def cli() -> None:
         rtt train config.yaml --learning_rate 1e-6 --records_steps 10
         rtt inspect runs/mine -o mine.html
     \b
+    What has gone wrong in a run, and what its tokens were credited with:
+        rtt audit tasks.jsonl runs/mine
+        rtt show runs/mine --task mail/7
+    \b
     Train the model that finds the words a criterion hangs on, and look at what it finds:
         rtt discriminator --help
         rtt relevance tasks.jsonl responses.jsonl
 
-    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
+    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what;
+    3 there are alarms (rtt audit --fail-on).
     With RTT_DEBUG=1 in the environment, errors show where they arose.
     """
 
