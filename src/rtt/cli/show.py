@@ -46,8 +46,8 @@ _WORDS = {Outcome.SATISFIED: "satisfied", Outcome.VIOLATED: "violated", Outcome.
 
 @click.command()
 @click.argument("records", type=click.Path(path_type=Path))
-@click.option("--task", "task_id", metavar="ID", help="Show a response to this task. Without one: which tasks there
-are.") @click.option("--step", type=int, metavar="N", help="Of this step. Without one: the last that has the task.")
+@click.option("--task", "task_id", metavar="ID", help="Show a response to this task; without it: the tasks.")
+@click.option("--step", type=int, metavar="N", help="Of this step. Without one: the last that has the task.")
 @click.option("--index", type=click.IntRange(min=0), default=0, metavar="I", help="Which of its responses, from 0.")
 @click.option(
     "--by",
@@ -58,8 +58,10 @@ are.") @click.option("--step", type=int, metavar="N", help="Of this step. Withou
     "token-advantage: the token-level credit, with --criterion that criterion's part. advantage: what the loss used.",
 )
 @click.option(
-    "--criterion", "pattern", metavar="PATTERN", help="Only criteria whose id or rule matches, such as c1 or "
-    "'keywords:*'."
+    "--criterion",
+    "pattern",
+    metavar="PATTERN",
+    help="Only criteria whose id or rule matches, such as c1 or 'keywords:*'.",
 )
 def show(records: Path, task_id: str | None, step: int | None, index: int, by: By, pattern: str | None) -> None:
     """Show a run's responses, with what each token was credited with.
@@ -181,8 +183,7 @@ def choose(records: Iterable[Record], path: Path, task_id: str, step: int | None
         raise DataError(f"--task {task_id!r}: no record of {path} answers it; {_near(task_id, names)}")
     if not kept:
         near = sorted(steps, key=lambda there: (abs(there - (step or 0)), there))[:5]
-        raise DataError(f"--step {step}: has no response to {task_id!r}; the nearest steps that have are
-        {sorted(near)}")
+        raise DataError(f"--step {step}: has no response to {task_id!r}; the nearest that have are {sorted(near)}")
     if index >= len(kept):
         raise DataError(
             f"--index {index}: step {kept[0].step} has {counted(len(kept), 'response')} to {task_id!r}; expected 0 to "
@@ -261,8 +262,8 @@ def _rows(rows: Sequence[tuple[float, ...]] | None, record: Record, what: str) -
     criteria = len(record.task.rubric.criteria)
     if not rows or len(rows) != criteria or len(record.verdicts) != criteria:
         raise DataError(
-            f"the record of step {record.step} does not hold {what} for its {counted(criteria, 'criterion', "
-            "'criteria')}; expected a row for each: choose another --by"
+            f"the record of step {record.step} does not hold {what} for its "
+            f"{counted(criteria, 'criterion', 'criteria')}; expected a row for each: choose another --by"
         )
     return rows
 
