@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -246,7 +247,8 @@ def reading(where: Console, label: str, files: Sequence[Path]) -> Iterator[Calla
     from rich.progress import Progress as Bars
 
     columns = (TextColumn(label), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    bars: Progress = Bars(*columns, console=where, transient=True, disable=not where.is_terminal)
+    drawn = where.is_terminal and sys.stderr.isatty()  # colours may be forced where nobody watches
+    bars: Progress = Bars(*columns, console=where, transient=True, disable=not drawn)
     task = bars.add_task(label, total=sum(file.stat().st_size for file in files))
     with bars:
         yield lambda count: bars.advance(task, count)

@@ -246,7 +246,7 @@ def what_is_shown(record: Record, by: By, pattern: str | None) -> list[Shown]:
         shown = [
             Shown(f"relevance for {criteria[k].id}", rows[k], 1.0, k)
             if by == "relevance"
-            else Shown(f"reward by {criteria[k].id}", tuple(signs[k] * value for value in rows[k]), 1.0, k)
+            else Shown(f"reward by {criteria[k].id}", tuple(signs[k] * value + 0.0 for value in rows[k]), 1.0, k)
             for k in places
         ]
     for row in shown:
@@ -277,11 +277,11 @@ def levels(values: Sequence[float], scale: float) -> list[int]:
     """The step of each value, from -``STEPS`` to ``STEPS``: its share of the scale, rounded away from 0."""
     found = []
     for value in values:
-        if not math.isfinite(value) or not value or not scale:
-            found.append(0 if math.isnan(value) or not value or not scale else int(math.copysign(STEPS, value)))
+        if math.isnan(value) or not value or not scale:
+            found.append(0)
             continue
-        size = min(math.ceil(abs(value) / scale * STEPS - 1e-9), STEPS)
-        found.append(int(math.copysign(max(size, 1), value)))
+        share = min(abs(value) / scale, 1.0)
+        found.append(int(math.copysign(max(math.ceil(share * STEPS - 1e-9), 1), value)))
     return found
 
 
@@ -361,9 +361,8 @@ def _print_legend(where: Console, row: Shown) -> None:
     if not row.scale:
         return
     line = Text("  ")
-    for step in [*range(-STEPS, 0), *range(1, STEPS + 1)]:
-        if step < 0 <= min(finite, default=0.0):
-            continue
+    against = range(-STEPS if min(finite, default=0.0) < 0 else 0, 0)
+    for step in [*against, *range(1, STEPS + 1 if max(finite, default=0.0) > 0 else 1)]:
         value = f"{math.copysign(row.scale * abs(step) / STEPS, step):+.2g}"
         if _has_colours(where):
             line.append(f" {value} ", style=_signed(where, step))
@@ -413,9 +412,11 @@ def _print_levels(where: Console, response: Response, character: Sequence[int]) 
 
 def _ends(response: Response, values: Sequence[float]) -> list[str]:
     """The tokens with the highest and with the lowest values, the first of them where they are equal."""
-    order = sorted((t for t, value in enumerate(values) if value and not math.isnan(value)), key=lambda t: -values[t])
-    best = [t for t in order if values[t] > 0][:TOP]
-    worst = [t for t in reversed(order) if values[t] < 0][:TOP]
+    told = [t for t, value in enumerate(values) if value and not math.isnan(value)]
+    if len(told) == len(values) > TOP and len(set(values)) == 1:
+        return [f"all {len(values)} tokens {values[0]:+.3g}"]
+    best = sorted((t for t in told if values[t] > 0), key=lambda t: (-values[t], t))[:TOP]
+    worst = sorted((t for t in told if values[t] < 0), key=lambda t: (values[t], t))[:TOP]
     lines = [
         f"{word}: " + "  ".join(f'"{_token(response, t)}" {values[t]:+.3g}' for t in places)
         for word, places in (("best", best), ("worst", worst))
