@@ -28,7 +28,7 @@ def main(run: Path, out: Path) -> None:
 
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if chromium is None:
-        raise click.ClickException("there is no Chromium; install it (apt-get install chromium), or name it in CHROMIUM")
+        raise click.ClickException("there is no Chromium; apt-get install chromium, or name one in CHROMIUM")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as running:
         file = Path(folder) / "report.html"
         write_page(find_runs([run]), file)

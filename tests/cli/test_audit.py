@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Task, Verdict
 from rtt.cli import cli
-from rtt.cli.audit import find_records, recorded
+from rtt.cli.audit import find_run, recorded
 from rtt.errors import DataError
 from rtt.records import Record, records_path, write_records
 from rtt.responses import Response
@@ -143,7 +143,7 @@ def test_the_log_of_the_run_is_read(tmp_path: Path, where: str) -> None:
     assert "entropy_collapse" not in run(tasks, folder / "records" / "step-000001.jsonl").stdout
 
 
-@pytest.mark.parametrize("content", ["[]", '{"log_history": 3}', '{"log_history": [3]}', "{", '{"a": 1}'])
+@pytest.mark.parametrize("content", ['{"log_history": 3}', '{"log_history": [3]}', "{", '{"a": 1}'])
 def test_a_log_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
     tasks, folder = write_run(tmp_path, [made()])
     (folder / "trainer_state.json").write_text(content)
@@ -154,18 +154,23 @@ def test_a_log_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_records_of_a_benchmark_lie_in_one_file(tmp_path: Path) -> None:
     write_records(tmp_path / "records.jsonl", [made()])
-    assert find_records(tmp_path).files == (tmp_path / "records.jsonl",)
+    assert find_run(tmp_path).files == (tmp_path / "records.jsonl",)
 
 
 def test_what_cannot_be_audited_is_refused(tmp_path: Path) -> None:
     tasks, folder = write_run(tmp_path, [made()])
     (tmp_path / "none").mkdir()
+    write_log(tmp_path / "logged", COLLAPSED)
+    for arm in ("one", "two"):
+        write_records(records_path(tmp_path / "demo" / arm / "records", 1), [made()])
     (tmp_path / "empty.jsonl").write_text("\n")
     write_tasks(tmp_path / "others.jsonl", [made("poem").task])
     for given, message in [
-        ((tasks, tmp_path / "nowhere"), "there is no such file or folder; expected records"),
-        ((tasks, tmp_path / "none"), "has no records; expected step-*.jsonl, records/step-*.jsonl or records.jsonl"),
+        ((tasks, tmp_path / "nowhere"), "there is no such file or folder"),
+        ((tasks, tmp_path / "none"), "holds neither records"),
         ((tasks, tmp_path / "empty.jsonl"), "has no record in it"),
+        ((tasks, tmp_path / "logged"), "has a training log but no records; train with records_steps"),
+        ((tasks, tmp_path / "demo"), "holds several runs, ['demo/one', 'demo/two']; name the folder of one"),
         ((tmp_path / "others.jsonl", folder), "answer other tasks, such as 'mail/7', than"),
         ((tasks, folder, "--json", tasks), "is the file that is read"),
         ((tasks, folder, "--json", folder / "records" / "step-000001.jsonl"), "is the file that is read"),

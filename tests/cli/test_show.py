@@ -261,7 +261,7 @@ def test_a_level_is_a_fifth_of_the_largest() -> None:
 def test_tokens_that_share_a_character_show_the_stronger() -> None:
     response = Response("t", "😀 b", (0, 1, 2), ((0, 1), (0, 1), (1, 3)))
     assert character_levels(response, [-4, 2, 3]) == [-4, 2, 3]
-    assert character_levels(response, [-2, 5, -1]) == [5, 0, -1]
+    assert character_levels(response, [-2, 5, -1]) == [5, -1, -1]
 
 
 @given(st.lists(st.floats(), max_size=30), st.floats(min_value=0, allow_nan=False, allow_infinity=False))

@@ -1,6 +1,6 @@
 """``rtt audit TASKS RECORDS``: what a run's records say has gone wrong, the most severe first.
 
-find_records -> files, log -> recorded -> Record, Record, ... -> audit -> Alarm, Alarm, ... -> page / JSON
+find_run -> recorded -> Record, Record, ... -> audit -> Alarm, Alarm, ... -> page / JSON
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import json
 import sys
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from rtt.inspector.alarms import Alarm
+    from rtt.inspector.runs import Run
     from rtt.records import Record
 
 ALARMED = 3
@@ -81,7 +81,7 @@ def audit(
     from rtt.rubrics import read_tasks
 
     refuse_overwriting(out, tasks)
-    found = find_records(records)
+    found = find_run(records)
     refuse_overwriting(out, *found.files)
     known = read_tasks(tasks)
     read: Counter[str] = Counter()
@@ -144,59 +144,21 @@ def print_alarms(where: Console, alarms: Sequence[Alarm], shown: int | None) -> 
 # --------------------------------------------------------------------------------------------------------- the files
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The files of a run.
-
-    Attributes:
-        files: of records, in order of step.
-        history: the trainer's log, empty where there is none.
-    """
-
-    files: tuple[Path, ...]
-    history: Sequence[Mapping[str, Any]] = ()
-
-
-def find_records(path: Path) -> Found:
-    """The records under a path, and the log of the run that they are of.
-
-    Args:
-        path: a file of records, a folder of ``step-*.jsonl``, or a run's folder, with ``records/`` (or
-            ``records.jsonl``) and checkpoints in it.
+def find_run(path: Path) -> Run:
+    """The one run under a path: its files of records and its log, see :mod:`rtt.inspector.runs`.
 
     Raises:
-        DataError: there are no records there, or the log cannot be read.
+        ConfigurationError: there is nothing of a run there.
+        DataError: it has no records, or there are several runs; the message names them.
     """
-    if path.is_dir():
-        for folder in (path, path / "records"):
-            if files := tuple(sorted(folder.glob("step-*.jsonl"))):
-                return Found(files, _history(path.parent if path.name == "records" and folder is path else path))
-        if (path / "records.jsonl").is_file():
-            return Found((path / "records.jsonl",))
-        raise DataError(
-            f"{path}: has no records; expected step-*.jsonl, records/step-*.jsonl or records.jsonl: train with "
-            "records_steps to have them written"
-        )
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file or folder; expected records, or the folder of a run")
-    return Found((path,))
+    from rtt.inspector.runs import find_runs
 
-
-def _history(run: Path) -> Sequence[Mapping[str, Any]]:
-    """The log of the newest checkpoint that was written to its end; of the run's own folder where there is none."""
-    from rtt.trainers.checkpoints import last_complete_checkpoint
-
-    checkpoint = last_complete_checkpoint(run)
-    file = (run if checkpoint is None else checkpoint) / "trainer_state.json"
-    if not file.is_file():
-        return ()
-    try:
-        history = json.loads(file.read_text(encoding="utf-8"))["log_history"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{file}: is no trainer's log ({type(error).__name__}: {error}); mend it or move it") from None
-    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
-        raise DataError(f"{file}: log_history is not a list of objects; mend the file or move it")
-    return history
+    runs = find_runs([path])
+    if len(runs) > 1:
+        raise DataError(f"{path}: holds several runs, {[run.name for run in runs]}; name the folder of one")
+    if not runs[0].files:
+        raise DataError(f"{path}: has a training log but no records; train with records_steps to have them written")
+    return runs[0]
 
 
 def recorded(files: Sequence[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:

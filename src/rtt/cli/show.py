@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from rtt.cli.audit import find_records, reading, recorded
+from rtt.cli.audit import find_run, reading, recorded
 from rtt.cli.relevance import STEPS, TOP, _has_colours, _print_line, _style, character_steps
 from rtt.cli.terminal import SIGNS, console, counted, print_table, quoted, visible
 from rtt.cli.verify import matches
@@ -92,7 +92,7 @@ def show(records: Path, task_id: str | None, step: int | None, index: int, by: B
             "--criterion with --by advantage: it is of all criteria together; expected --by relevance, reward or "
             "token-advantage"
         )
-    found = find_records(records)
+    found = find_run(records)
     stdout = console()
     with reading(console(stderr=True), "show", found.files) as advance:
         read = recorded(found.files, advance)
