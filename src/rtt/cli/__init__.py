@@ -5,11 +5,8 @@
     ├── verify          rtt.cli.verify.verify
     ├── evaluate        rtt.cli.evaluate.evaluate
     ├── compare         rtt.cli.compare.compare
-<<<<<<< HEAD
     ├── inspect         rtt.cli.inspect.inspect
     ├── report          rtt.cli.report.report
-=======
->>>>>>> alarms
     ├── audit           rtt.cli.audit.audit
     ├── show            rtt.cli.show.show
     ├── judge           rtt.cli.judge.judge, a group of its own
