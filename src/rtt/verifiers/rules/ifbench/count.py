@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rtt.rule_schemas.ifbench.counting import AtLeast, ExactNumber, KeywordsMultiple, SmallNumber, WordCountRange
 from rtt.rule_schemas.schema import NoArguments
@@ -43,7 +43,7 @@ def unique_word_count(text: str, arguments: AtLeast, deadline: Deadline) -> Find
     return whole(True, reason) if len(different) >= arguments.N else absent(reason, [stripped(text)])
 
 
-_CONJUNCTIONS = frozenset({"and", "but", "for", "nor", "or", "so", "yet"})
+CONJUNCTIONS = frozenset({"and", "but", "for", "nor", "or", "so", "yet"})
 
 
 def conjunctions(text: str, arguments: SmallNumber, deadline: Deadline) -> Finding:
@@ -53,7 +53,7 @@ def conjunctions(text: str, arguments: SmallNumber, deadline: Deadline) -> Findi
 
     Evidence: each conjunction supports, in both verdicts; violated, something is missing.
     """
-    found = [word for word in chunks(text, deadline) if trimmed(word).text.lower() in _CONJUNCTIONS]
+    found = [word for word in chunks(text, deadline) if trimmed(word).text.lower() in CONJUNCTIONS]
     different = len({word.text for word in found})
     places = [trimmed(word).bounds for word in found]
     return counted(places, "at least", arguments.small_n, "different conjunctions", different)
@@ -172,20 +172,36 @@ def keywords_multiple(text: str, arguments: KeywordsMultiple, deadline: Deadline
     Evidence, satisfied: each occurrence supports. Violated: the surplus of a keyword violates; with a keyword too few,
     something is missing, and, if there is no surplus, what there is of all of them supports.
     """
+    return keywords_often(text, arguments, deadline, _anywhere)
+
+
+def _anywhere(keyword: str, text: str, deadline: Deadline) -> list[Bounds]:
+    """Where the keyword stands, whatever its case, inside words too."""
     lower, origin = lowered(text)
+    target = keyword.lower()
+    places: list[Bounds] = []
+    at = lower.find(target)
+    while at >= 0:
+        deadline.remaining()
+        places.append(raised((at, at + len(target)), origin))
+        at = lower.find(target, at + len(target))
+    return places
+
+
+def keywords_often(
+    text: str,
+    arguments: KeywordsMultiple,
+    deadline: Deadline,
+    find: Callable[[str, str, Deadline], list[Bounds]],
+) -> Finding:
+    """The finding on the five keywords, each as often as asked for; ``find`` says where a keyword stands in a text."""
     found: list[Bounds] = []
     surplus: list[Bounds] = []
     wrong: list[str] = []
     too_few = False
     keywords = (arguments.keyword1, arguments.keyword2, arguments.keyword3, arguments.keyword4, arguments.keyword5)
     for keyword, number in zip(keywords, (1, 2, 3, 5, 7), strict=True):
-        target = keyword.strip().lower()
-        places: list[Bounds] = []
-        at = lower.find(target)
-        while at >= 0:
-            deadline.remaining()
-            places.append(raised((at, at + len(target)), origin))
-            at = lower.find(target, at + len(target))
+        places = find(keyword.strip(), text, deadline)
         found += places[:number]
         surplus += places[number:]
         too_few |= len(places) < number
