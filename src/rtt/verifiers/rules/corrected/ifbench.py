@@ -282,7 +282,8 @@ def newline(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     for start, end in lines_of(text):
         found = list(bare_words(text, deadline, start, end))
         count += len(found)
-        extra += [(found[0].end, found[-1].end)] * (len(found) > 1)
+        if len(found) > 1:
+            extra.append((found[0].end, found[-1].end))
     reason = f"{count} words, {len(extra)} lines with more than one"
     return offending(extra, reason) if extra else whole(True, reason)
 
@@ -424,16 +425,14 @@ _SMALL = word_set(
 def title_case(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     """Title case: articles, conjunctions and short prepositions may be small, but for the first and the last word.
 
-    "Don't" is one word; words of mixed case ("iPhone") are not looked at.
+    "Don't" is one word; words of mixed case ("iPhone"), and letters without a capital, are not looked at.
 
     Evidence: as the official rule's.
     """
-    found = list(map(trimmed, chunks(text, deadline)))
-    found = [word for word in found if word.text]
+    found = [word for word in map(trimmed, chunks(text, deadline)) if word.text]
     ends = {found[0].start, found[-1].start} if found else set()
-    return format.titled(
-        word for word in found if format.is_untitled(word.text) and (word.text not in _SMALL or word.start in ends)
-    )
+    small = [word for word in found if format.is_untitled(word.text) and word.text[0] != word.text[0].upper()]
+    return format.titled(word for word in small if word.text not in _SMALL or word.start in ends)
 
 
 # -------------------------------------------------------------------------------------------------------------- custom
@@ -443,7 +442,7 @@ _SPECIAL = re.compile(r"[^\w\s]")
 
 
 def csv_special_character(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
-    """CSV of 14 rows, one field with a special character in double quotation marks; commas in it belong to it.
+    """CSV of 14 rows, one field with a special character in double quotation marks; all rows have five fields.
 
     Evidence: the whole response, in both verdicts.
     """
