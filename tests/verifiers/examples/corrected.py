@@ -133,7 +133,7 @@ IFEVAL: list[Case] = [
     ("rtt:startend:quotation", {}, "-", '"a⟪"⟫ and ⟪"⟫b"'),
     ("rtt:startend:quotation", {}, "-", "“a⟪”⟫ and ⟪“⟫b”"),
     ("rtt:startend:quotation", {}, "- missing", '⟦"⟧Hello⟪!⟫'),
-    ("rtt:startend:quotation", {}, "- missing", "⟦“⟧Hello⟪\"⟫"),
+    ("rtt:startend:quotation", {}, "- missing", '⟦“⟧Hello⟪"⟫'),
     ("rtt:startend:quotation", {}, "- missing", '⟦"⟧'),
 ]
 
