@@ -1,7 +1,7 @@
 """RTT's own rules: each stands beside an official one that is wrong, and decides as the instruction says.
 
     ifeval         21 rules of IFEval, by their names
-    ifbench        29 of IFBench
+    ifbench        31 of IFBench
     muldimif       5 for what MulDimIF's checkers read wrongly in a constraint's text
     text           words, sentences, paragraphs and bullet points as all of them read the response
 

@@ -24,8 +24,7 @@ from rtt.rule_schemas.ifbench.form import Options, Separator
 from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.corrected.text import at_line_starts, bare_word, bullets, last_sign, sentences_of, words
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
-from rtt.verifiers.rules.ifbench import custom, format, ratio, repeat
-from rtt.verifiers.rules.ifbench.count import CONJUNCTIONS, keywords_often
+from rtt.verifiers.rules.ifbench import count, custom, format, ratio, repeat
 from rtt.verifiers.rules.ifbench.text import TRIMMED, bare_words, chunks, only, trimmed, word_set
 from rtt.verifiers.rules.muldimif.text import lines_of, occurrences
 from rtt.verifiers.rules.registered import RegisteredRule
@@ -39,10 +38,7 @@ def conjunctions(text: str, arguments: SmallNumber, deadline: Deadline) -> Findi
 
     Evidence: each conjunction supports, in both verdicts; violated, something is missing.
     """
-    found = [word for word in map(trimmed, chunks(text, deadline)) if word.text.lower() in CONJUNCTIONS]
-    different = len({word.text.lower() for word in found})
-    places = [word.bounds for word in found]
-    return counted(places, "at least", arguments.small_n, "different conjunctions", different)
+    return count.conjunctions_that_differ(text, arguments, deadline, lambda word: trimmed(word).text.lower())
 
 
 def keywords_multiple(text: str, arguments: KeywordsMultiple, deadline: Deadline) -> Finding:
@@ -50,7 +46,7 @@ def keywords_multiple(text: str, arguments: KeywordsMultiple, deadline: Deadline
 
     Evidence: as the official rule's.
     """
-    return keywords_often(text, arguments, deadline, occurrences)
+    return count.keywords_often(text, arguments, deadline, occurrences)
 
 
 _NUMBER = re.compile(r"(?<!\w)\d+(?:[.,]\d+)*")
@@ -59,14 +55,9 @@ _NUMBER = re.compile(r"(?<!\w)\d+(?:[.,]\d+)*")
 def numbers(text: str, arguments: ExactNumber, deadline: Deadline) -> Finding:
     """Exactly N numbers: "1,000" and "3.14" are one each, "1-2" is two, "H2O" has none.
 
-    Evidence, satisfied: each number supports; with none asked for, the whole response. Too many: the surplus, from the
-    number after the N-th on, violates. Too few: something is missing, and those that are there support.
+    Evidence: as the official rule's.
     """
-    found = [match.span() for match in _NUMBER.finditer(text)]
-    reason = f"numbers: {len(found)}, expected exactly {arguments.N}"
-    if len(found) < arguments.N:
-        return absent(reason, found)
-    return present(found, reason) if len(found) == arguments.N else offending(found[arguments.N :], reason)
+    return count.exactly_so_many([match.span() for match in _NUMBER.finditer(text)], arguments.N)
 
 
 def unique_word_count(text: str, arguments: AtLeast, deadline: Deadline) -> Finding:
@@ -84,13 +75,7 @@ def word_count_range(text: str, arguments: WordCountRange, deadline: Deadline) -
 
     Evidence: as the official rule's.
     """
-    found = words(text, deadline)
-    reason = f"{len(found)} words, expected {arguments.min_words} to {arguments.max_words}"
-    if len(found) < arguments.min_words:
-        return absent(reason, [stripped(text)])
-    if len(found) <= arguments.max_words:
-        return whole(True, reason)
-    return offending([(found[arguments.max_words][0], stripped(text)[1])], reason)
+    return count.words_in_range(text, words(text, deadline), arguments)
 
 
 # --------------------------------------------------------------------------------------------------------------- ratio
@@ -250,7 +235,38 @@ def words_position(text: str, arguments: WordsPosition, deadline: Deadline) -> F
     return offending(wrong, reason) if wrong else present(places, reason)
 
 
+def last_first(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
+    """The last word of each sentence is the first of the next, of a sentence of one word too; signs are no words.
+
+    Evidence: as the official rule's.
+    """
+    found: list[tuple[Bounds, Bounds]] = []
+    for start, end in sentences_of(text, deadline):
+        own = [bare_word(text, (start + first, start + last)) for first, last in words(text[start:end], deadline)]
+        found.append((own[0], own[-1]))
+    met: list[Bounds] = []
+    wrong: list[Bounds] = []
+    for (_, last), (first, _) in itertools.pairwise(found):
+        if text[slice(*last)].lower() == text[slice(*first)].lower():
+            met += [last, first]
+        else:
+            wrong.append(first)
+    if wrong:
+        return offending(wrong, f"{len(wrong)} of {len(found) - 1} sentences do not take up the last word before them")
+    return present(met, "each sentence takes up the last word before it")
+
+
 # -------------------------------------------------------------------------------------------------------------- format
+
+_SEVERAL = re.compile("[\U0001f1e6-\U0001f1ff]{2}|[0-9#*]\ufe0f?\u20e3|\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
+
+
+def emoji(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
+    """Each sentence ends with an emoji: flags and keycaps, of several characters that are none alone, are some too.
+
+    Evidence: as the official rule's.
+    """
+    return format.emoji(_SEVERAL.sub(lambda match: "😀" * len(match[0]), text), arguments, deadline)
 
 
 def line_indent(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
@@ -278,13 +294,13 @@ def newline(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     verdict turns.
     """
     extra: list[Bounds] = []
-    count = 0
+    number = 0
     for start, end in lines_of(text):
         found = list(bare_words(text, deadline, start, end))
-        count += len(found)
+        number += len(found)
         if len(found) > 1:
             extra.append((found[0].end, found[-1].end))
-    reason = f"{count} words, {len(extra)} lines with more than one"
+    reason = f"{number} words, {len(extra)} lines with more than one"
     return offending(extra, reason) if extra else whole(True, reason)
 
 
@@ -509,8 +525,10 @@ RULES: Mapping[str, RegisteredRule] = {
     "rtt:repeat:repeat_change": RegisteredRule(repeat_change),
     "rtt:repeat:repeat_span": RegisteredRule(repeat_span),
     "rtt:words:consonants": RegisteredRule(consonants),
+    "rtt:words:last_first": RegisteredRule(last_first),
     "rtt:words:palindrome": RegisteredRule(palindrome),
     "rtt:words:words_position": RegisteredRule(words_position),
+    "rtt:format:emoji": RegisteredRule(emoji),
     "rtt:format:line_indent": RegisteredRule(line_indent),
     "rtt:format:list": RegisteredRule(list_),
     "rtt:format:newline": RegisteredRule(newline),
