@@ -28,7 +28,7 @@ from rtt.verifiers.rules.ifbench import count, custom, format, ratio, repeat
 from rtt.verifiers.rules.ifbench.text import TRIMMED, bare_words, chunks, only, trimmed, word_set
 from rtt.verifiers.rules.muldimif.text import lines_of, occurrences
 from rtt.verifiers.rules.registered import RegisteredRule
-from rtt.verifiers.rules.text import stripped
+from rtt.verifiers.rules.text import sentences, stripped
 
 # --------------------------------------------------------------------------------------------------------------- count
 
@@ -238,12 +238,14 @@ def words_position(text: str, arguments: WordsPosition, deadline: Deadline) -> F
 def last_first(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
     """The last word of each sentence is the first of the next, of a sentence of one word too; signs are no words.
 
+    Sentences are Punkt's alone: lines without a full stop are no sentences of their own here.
+
     Evidence: as the official rule's.
     """
     found: list[tuple[Bounds, Bounds]] = []
-    for start, end in sentences_of(text, deadline):
+    for start, end in sentences(text, deadline):
         own = [bare_word(text, (start + first, start + last)) for first, last in words(text[start:end], deadline)]
-        found.append((own[0], own[-1]))
+        found += [(own[0], own[-1])] if own else []
     met: list[Bounds] = []
     wrong: list[Bounds] = []
     for (_, last), (first, _) in itertools.pairwise(found):
