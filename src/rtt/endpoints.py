@@ -160,6 +160,14 @@ class Endpoint:
         ) as client:
             yield Connection(self, client, key, refusals)
 
+    def check_key(self) -> None:
+        """See that the key is there, before other work is done that will need it.
+
+        Raises:
+            ConfigurationError: the environment variable with the key is not set, or holds no key.
+        """
+        self._key()
+
     def _key(self) -> str:
         name = self.api_key_env
         if name == AUTO:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rtt.benchmarks import Benchmark, Prompt
 from rtt.errors import DataError, MissingDependencyError
 from rtt.json_lines import LineError, decode_line, decode_text, read_lines
@@ -55,9 +57,9 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
     prompts: list[Prompt] = []
     problems: list[str] = []
     places: dict[int | str, str] = {}
-    for place, row in rows:
+    for number, (place, row) in enumerate(rows, start=1):
         try:
-            prompt = benchmark.parse(row)
+            prompt = benchmark.parse(row if benchmark.keyed else {"key": number, **row})
         except DataError as error:
             problems.append(f"{place}: {error}")
             if len(problems) >= MAX_PROBLEMS:
@@ -75,6 +77,13 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
     if not prompts:
         raise DataError(f"{name}: has no row in it; expected the data file of {benchmark.title}")
     return Data(tuple(prompts), name, digest)
+
+
+def not_a_row(error: ValidationError, title: str) -> DataError:
+    """What to say of a row in which something does not fit: the first such field, and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return DataError(f"{field}: {first['msg'].removeprefix('Value error, ')}; expected a row of {title}'s data file")
 
 
 def _digest(file: Path) -> str:

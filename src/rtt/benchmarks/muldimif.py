@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from rtt.benchmarks import Benchmark, HubData, Prompt, Sampling
+from rtt.benchmarks.data import not_a_row
 from rtt.errors import DataError
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.rule_schemas.muldimif import rule_of_label
@@ -63,9 +64,7 @@ def parse(row: Mapping[str, Any]) -> Prompt:
     try:
         read = _Row.model_validate(row)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(f"{field}: {first['msg']}; expected a row of MulDimIF's data file") from None
+        raise not_a_row(error, "MulDimIF") from None
     criteria = []
     for k, (category, subcategory, text) in enumerate(read.constraints):
         try:

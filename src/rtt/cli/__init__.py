@@ -51,7 +51,9 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
-    "evaluate": Command("rtt.cli.evaluate", "Score models or responses on IFEval, IFBench or MulDimIF.", extra="train"),
+    "evaluate": Command(
+        "rtt.cli.evaluate", "Score models or responses on IFEval, IFBench, MulDimIF or AdvancedIF.", extra="train"
+    ),
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
