@@ -72,8 +72,10 @@ class Refusal(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print ``rtt: message`` on standard error."""
-        click.echo(f"rtt: {self.message}", err=True)
+        """Print ``rtt: message`` on standard error; words of a file or an endpoint in it command no terminal."""
+        from rtt.cli.terminal import visible
+
+        click.echo(f"rtt: {visible(self.message)}", err=True)
 
 
 class LazyGroup(click.Group):
