@@ -23,10 +23,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
 
 from rtt.benchmarks import Benchmark, HubData, Prompt, Sampling
-from rtt.benchmarks.data import not_a_row
+from rtt.benchmarks.data import validated
 from rtt.errors import DataError
 from rtt.json_lines import LineError, decode_text
 from rtt.rubrics import Criterion, CriterionScope, Message, Role, Rubric, Task
@@ -74,10 +74,7 @@ def parse(row: Mapping[str, Any]) -> Prompt:
     Raises:
         DataError: the row is none; the message names the field.
     """
-    try:
-        read = _Row.model_validate(row)
-    except ValidationError as error:
-        raise not_a_row(error, "AdvancedIF") from None
+    read = validated(_Row, row, "AdvancedIF")
     name = read.benchmark_name or UNNAMED
     known = (*SYSTEM, *CARRIED, *SINGLE)
     if name not in (*known, UNNAMED):

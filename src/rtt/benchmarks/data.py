@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rtt.benchmarks import Benchmark, Prompt
 from rtt.errors import DataError, MissingDependencyError
@@ -79,11 +79,22 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
     return Data(tuple(prompts), name, digest)
 
 
-def not_a_row(error: ValidationError, title: str) -> DataError:
-    """What to say of a row in which something does not fit: the first such field, and what is wrong with it."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(map(str, first["loc"]))
-    return DataError(f"{field}: {first['msg'].removeprefix('Value error, ')}; expected a row of {title}'s data file")
+Row = TypeVar("Row", bound=BaseModel)
+
+
+def validated(model: type[Row], row: Mapping[str, Any], title: str) -> Row:
+    """The row of a data file as its model.
+
+    Raises:
+        DataError: something does not fit; the message names the first such field, and the benchmark by its title.
+    """
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        words = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"{field}: {words}; expected a row of {title}'s data file") from None
 
 
 def _digest(file: Path) -> str:
