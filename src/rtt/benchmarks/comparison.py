@@ -42,6 +42,7 @@ class Run:
         data: the digest of its data.
         answers: by key, the outcomes of each response.
         types: by key, the type of each instruction; empty where the folder does not say.
+        judge: the model that decided, as ``run.json`` describes it; None where rules did.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Run:
     data: str
     answers: Mapping[int | str, Sequence[Answer]]
     types: Mapping[int | str, Sequence[str]]
+    judge: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
     try:
         identity = json.loads((folder / RUN).read_text(encoding="utf-8"))
         benchmark, digest = str(identity["benchmark"]), str(identity["data"]["sha256"])
+        judge = identity.get("judge")
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / RUN} is damaged: {error!r}; evaluate again with --fresh") from None
     answers: dict[int | str, list[Answer]] = {}
@@ -148,20 +151,26 @@ def read_run(folder: Path, name: str | None = None) -> Run:
             {mode: value[mode] for mode in ("strict", "loose") if mode in value}
         )
         types[value["key"]] = value.get("types", ())
-    return Run(name or folder.name, benchmark, digest, answers, types)
+    return Run(name or folder.name, benchmark, digest, answers, types, judge)
 
 
 def compare(reference: Run, others: Sequence[Run], *, seed: int = 0) -> list[Comparison]:
     """Compare runs with a reference.
 
     Raises:
-        ConfigurationError: the runs are of different benchmarks or data, or answer no prompt in common.
+        ConfigurationError: the runs are of different benchmarks or data, were judged by different judges, or answer no
+            prompt in common.
     """
     found = []
     for other in others:
         if (other.benchmark, other.data) != (reference.benchmark, reference.data):
             what = "benchmarks" if other.benchmark != reference.benchmark else "data files"
             raise ConfigurationError(f"{reference.name} and {other.name} are of different {what}, so they do not pair")
+        if other.judge != reference.judge:
+            raise ConfigurationError(
+                f"{reference.name} and {other.name} were not judged alike ({json.dumps(reference.judge)}, "
+                f"{json.dumps(other.judge)}), so a difference would be the judges' too; judge both alike"
+            )
         keys = [key for key in reference.answers if key in other.answers]
         if not keys:
             raise ConfigurationError(f"{reference.name} and {other.name} answer no prompt in common")

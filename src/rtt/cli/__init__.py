@@ -58,7 +58,9 @@ class Command:
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
-    "evaluate": Command("rtt.cli.evaluate", "Score models or responses on IFEval, IFBench or MulDimIF.", extra="train"),
+    "evaluate": Command(
+        "rtt.cli.evaluate", "Score models or responses on IFEval, IFBench, MulDimIF or AdvancedIF.", extra="train"
+    ),
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
     "inspect": Command("rtt.cli.inspect", "See which words a criterion hung on and what each token earned, as HTML."),
     "report": Command("rtt.cli.report", "See the curves of training runs over each other, as HTML."),
@@ -84,8 +86,10 @@ class Refusal(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print ``rtt: message`` on standard error."""
-        click.echo(f"rtt: {self.message}", err=True)
+        """Print ``rtt: message`` on standard error; words of a file or an endpoint in it command no terminal."""
+        from rtt.cli.terminal import visible
+
+        click.echo(f"rtt: {visible(self.message)}", err=True)
 
 
 class LazyGroup(click.Group):

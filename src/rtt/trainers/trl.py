@@ -45,11 +45,19 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt import credit
-from rtt.errors import ConfigurationError, JudgeFailureError, ShapeError
+from rtt.errors import (
+    ConfigurationError,
+    DataError,
+    JudgeFailureError,
+    MissingDependencyError,
+    RTTError,
+    ShapeError,
+    VerifierError,
+)
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.responses import Response, response_from_tokens, special_tokens
-from rtt.rubrics import Task
+from rtt.rubrics import Criterion, Task
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
@@ -353,6 +361,7 @@ class RubricReward:
     Attributes:
         verdicts: those of the most recent call, [B][K].
         seconds: what rules and judge took in the most recent call, by the clock on the wall.
+        unusable: why the judge could not be used in the most recent call, where this is one of several processes.
 
     Raises:
         ConfigurationError: ``reward`` is unknown.
@@ -368,6 +377,7 @@ class RubricReward:
         self.judge = judge
         self.verdicts: list[list[Verdict]] = []
         self.seconds = 0.0
+        self.unusable: RTTError | None = None
         self.__name__ = f"rubric_{reward}"  # what TRL calls it in its metrics
 
     def __call__(self, prompts: Any, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
@@ -379,13 +389,22 @@ class RubricReward:
             task: [B], each response's task as JSON: the ``task`` column of :func:`task_dataset`.
 
         Raises:
-            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up. Whatever
-                else it raises gives undetermined verdicts.
+            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up, and there
+                is one process. Of several, the one where that is so would leave the others waiting for it: the verdicts
+                are undetermined then, and the error is kept under ``unusable``. Whatever else the judge raises gives
+                undetermined verdicts.
         """
         tasks = [_task(line) for line in task]
         answers = [(one, _text(completion)) for one, completion in zip(tasks, completions, strict=True)]
         started = time.perf_counter()
-        self.verdicts = verify_batch(answers, self.judge)
+        self.unusable = None
+        try:
+            self.verdicts = verify_batch(answers, self.judge)
+        except _UNUSABLE as error:
+            if not _has_company():
+                raise
+            self.unusable = error
+            self.verdicts = verify_batch(answers, _Unusable(error))
         self.seconds = time.perf_counter() - started
         rows = [
             credit.CreditRow(
@@ -425,6 +444,26 @@ class RubricReward:
 
         reward.__name__ = self.__name__
         return reward
+
+
+_UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
+"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
+
+
+def _has_company() -> bool:
+    """Whether this is one of several processes that wait for each other."""
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Stands for a judge that cannot be used: it fails on all that it is asked."""
+
+    error: RTTError
+
+    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+        raise VerifierError(str(self.error))
 
 
 def _text(completion: Any) -> str:
@@ -713,6 +752,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         Raises:
             JudgeFailureError: on all processes, when more than ``judge_max_failed`` of a rollout's judged verdicts
                 failed; a checkpoint of the last finished step has then been written.
+            ConfigurationError, DataError, MissingDependencyError: on all processes, when the judge of one cannot be
+                used as it was set up (no key, a damaged cache); the others name the process.
         """
         try:
             return super().train(*args, **kwargs)
@@ -749,6 +790,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         before = _report(self._judge)
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._judge_seconds += self._rubric_reward.seconds
+        if self._judge is not None and self.accelerator.num_processes > 1:
+            self._stop_if_a_judge_is_unusable(self._rubric_reward.unusable)
         first = self.accelerator.process_index * len(inputs)
         own = rewards[first : first + len(inputs), 0].tolist()
         self._rollout = _Rollout(
@@ -761,6 +804,16 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if self._last_step is not None and self.model.training:
             self._stop_if_the_judge_failed(self._rollout.verdicts, self._last_step)
         return rewards
+
+    def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
+        """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
+        kind = next((kind for kind in _UNUSABLE if isinstance(own, kind)), None)
+        told: list[tuple[type[RTTError] | None, str]] = gather_object([(kind, str(own))])
+        if own is not None:
+            raise own
+        for process, (first, words) in enumerate(told):
+            if first is not None:
+                raise first(f"process {process} of {len(told)}: {words}")
 
     def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]], last_step: _LastStep) -> None:
         """Stop all processes alike; they have all been judged, and none waits for another in what follows."""
