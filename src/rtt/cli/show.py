@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from rtt.cli.audit import find_run, reading, recorded
-from rtt.cli.relevance import STEPS, TOP, _has_colours, _print_line, _style, character_steps
+from rtt.cli.relevance import STEPS, TOP, character_steps, has_colours, print_line, step_style
 from rtt.cli.terminal import SIGNS, console, counted, print_table, quoted, visible
 from rtt.cli.verify import matches
 from rtt.errors import ConfigurationError, DataError
@@ -364,7 +364,7 @@ def _print_legend(where: Console, row: Shown) -> None:
     against = range(-STEPS if min(finite, default=0.0) < 0 else 0, 0)
     for step in [*against, *range(1, STEPS + 1 if max(finite, default=0.0) > 0 else 1)]:
         value = f"{math.copysign(row.scale * abs(step) / STEPS, step):+.2g}"
-        if _has_colours(where):
+        if has_colours(where):
             line.append(f" {value} ", style=_signed(where, step))
         else:
             line.append(f"{_mark(step)} {value}  ")
@@ -376,7 +376,7 @@ def _signed(where: Console, level: int) -> Any:
     from rich.style import Style
 
     outcome = Outcome.SATISFIED if level > 0 else Outcome.VIOLATED
-    return _style(where, outcome, abs(level)) + Style(underline=level < 0)
+    return step_style(where, outcome, abs(level)) + Style(underline=level < 0)
 
 
 def _mark(level: int) -> str:
@@ -397,17 +397,17 @@ def _print_levels(where: Console, response: Response, character: Sequence[int]) 
         if start <= len(character) and character[start - 1]:
             text.append("⏎", style=str(character[start - 1]))  # a line end that counts
         for piece in text.wrap(where, max(where.width - 2, 2), overflow="fold"):
-            if _has_colours(where):
+            if has_colours(where):
                 piece.spans = [span._replace(style=_signed(where, int(str(span.style)))) for span in piece.spans]
-                _print_line(where, piece)
+                print_line(where, piece)
                 continue
-            _print_line(where, Text(piece.plain.rstrip()))
+            print_line(where, Text(piece.plain.rstrip()))
             marks = ""
             for span in sorted(piece.spans):
                 left, right = (cell_len(piece.plain[:place]) for place in (span.start, span.end))
                 marks = marks.ljust(left) + _mark(int(str(span.style))) * (right - left)
             if marks:
-                _print_line(where, Text(marks))
+                print_line(where, Text(marks))
 
 
 def _ends(response: Response, values: Sequence[float]) -> list[str]:
