@@ -572,6 +572,7 @@ def _marks(line: Text) -> str:
 
 
 def has_colours(console: Console) -> bool:
+    """Whether the console shows colours, and the user has not asked for none."""
     return console.color_system is not None and not console.no_color
 
 
