@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -78,6 +78,9 @@ bench-injections: $(READY) ## How often responses talk a judge into a yes; ARGS=
 
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)
+
+bench-step: $(READY) ## A training step of stock GRPO beside RTT with evidence and with a discriminator
+	@$(BIN)/python benches/bench_step.py $(ARGS)
 
 bench-evaluate: $(READY) build/official/.ready ## Scoring IFEval beside the official checkers, on the same responses
 	@$(BIN)/python benches/bench_evaluate.py $(ARGS)

@@ -624,3 +624,14 @@ def test_a_resumed_order_is_that_of_the_epoch() -> None:
         resumed.set_epoch(epoch)
         resumed.set_epoch(epoch)  # more than one wrapper may tell it
         assert list(resumed) == epochs[epoch]
+
+
+def test_the_papers_settings_are_one_word_away(config: Callable[..., RTTConfig]) -> None:
+    paper = config(preset="paper")
+    assert (paper.partition, paper.token_weight, paper.combine, paper.sigma_floor) == ("intra_sample", 0.5, "add", 0.0)
+    assert (paper.loss_type, paper.epsilon, paper.epsilon_high, paper.beta) == ("grpo", 0.2, 0.27, 0.0)
+    assert config(preset="paper", reward="aon", token_weight=0.5).reward == "aon"
+    with pytest.raises(ConfigurationError, match=r"preset='paper' sets token_weight=0.5, not 0.1; drop one of them"):
+        config(preset="paper", token_weight=0.1)
+    with pytest.raises(ConfigurationError, match=r"preset='papre'; expected one of \['paper'\]"):
+        config(preset="papre")

@@ -555,7 +555,7 @@ def _print_marked(console: Console, response: Response, levels: Sequence[int], o
 
 
 def print_line(console: Console, line: Text) -> None:
-    """Print a line of the response with its marks, wrapped to the console."""
+    """Print a line of the response as it is: nothing is wrapped or cropped."""
     from rich.text import Text
 
     console.print(Text("  ").append_text(line) if line else line, no_wrap=True, overflow="ignore", crop=False)

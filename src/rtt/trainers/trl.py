@@ -80,6 +80,28 @@ REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
 }
 """The response-level rewards by their names in the paper: the fraction of criteria satisfied, all or nothing."""
 
+Preset = Literal["paper"]
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "paper": {
+            "relevance_missing": "response",
+            "partition": "intra_sample",
+            "token_weight": 0.5,
+            "combine": "add",
+            "sigma_floor": 0.0,
+            "exclude_special_tokens": False,
+            "silent_when_unanimous": False,
+            "token_advantage_bound": None,
+            "mass_preserving": False,
+            "loss_type": "grpo",
+            "epsilon": 0.2,
+            "epsilon_high": 0.27,
+            "beta": 0.0,
+        }
+    }
+)
+"""Settings by one word. ``paper``: the method as published, arXiv:2604.02795 (lambda 0.5, clip 0.2 and 0.27, no KL)."""
+
 
 # ------------------------------------------------------------------------------------------------------------- config
 
@@ -92,9 +114,17 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above).
 
     Raises:
-        ConfigurationError: a value that is not known, or an option of TRL's that does not fit per-token advantages.
+        ConfigurationError: a value that is not known, one that a preset sets otherwise, or an option of TRL's that does not
+            fit per-token advantages.
     """
 
+    preset: Preset | None = field(
+        default=None,
+        metadata={
+            "help": "'paper': the method as published (intra_sample, lambda 0.5, none of the options that it does not "
+            "have). Sets every option that was left at its default."
+        },
+    )
     loss_type: str = field(
         default="grpo",
         metadata={"help": "Aggregation of the token losses; 'grpo' is the paper's (TRL's own default is 'dapo')."},
@@ -198,11 +228,26 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     )
 
     def __post_init__(self) -> None:
+        self._apply_preset()
         super().__post_init__()
         self._check_choices()
         self._check_ranges()
         self._check_relevance()
         self._check_engine()
+
+    def _apply_preset(self) -> None:
+        if self.preset is None:
+            return
+        if self.preset not in PRESETS:
+            raise ConfigurationError(f"preset={self.preset!r}; expected one of {list(PRESETS)}, or none")
+        defaults = {one.name: one.default for one in fields(self)}
+        for name, value in PRESETS[self.preset].items():
+            given = getattr(self, name)
+            if given not in (value, defaults[name]):
+                raise ConfigurationError(
+                    f"preset={self.preset!r} sets {name}={value!r}, not {given!r}; drop one of them"
+                )
+            setattr(self, name, value)
 
     def _check_choices(self) -> None:
         choices = {
