@@ -114,8 +114,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above).
 
     Raises:
-        ConfigurationError: a value that is not known, one that a preset sets otherwise, or an option of TRL's that does not
-            fit per-token advantages.
+        ConfigurationError: a value that is not known, one that a preset sets otherwise, or an option of TRL's that does
+            not fit per-token advantages.
     """
 
     preset: Preset | None = field(
