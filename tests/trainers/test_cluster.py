@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -39,9 +40,9 @@ def test_a_training_configuration_is_understood(file: Path) -> None:
 @pytest.mark.parametrize("file", LAUNCHING, ids=lambda file: file.stem)
 def test_a_launch_configuration_is_understood(file: Path) -> None:
     config = load_config_from_file(str(file))
-    kinds = {"ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP", "gloo": "MULTI_CPU"}
+    kinds = {"ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP"}
     assert config.distributed_type.value == kinds[file.stem]
-    assert config.num_processes == (2 if file.stem == "gloo" else 8)
+    assert config.num_processes == 8
 
 
 def test_the_guide_names_every_configuration() -> None:
@@ -52,13 +53,16 @@ def test_the_guide_names_every_configuration() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 4])
-def test_the_launch_on_cpus_runs(tmp_path: Path, processes: int) -> None:
+def test_several_processes_on_cpus_train_together(tmp_path: Path, processes: int) -> None:
     network, tokenizer = tiny_model()
     network.save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
+    rows = [json.loads(line) for line in (ROOT / "examples/tasks.jsonl").read_text("utf-8").splitlines()]
+    many = [{**row, "id": f"{row['id']}-{copy}"} for copy in range(4) for row in rows]
+    (tmp_path / "tasks.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in many), "utf-8")
     config = {
         "model_name_or_path": str(tmp_path / "model"),
-        "tasks": str(ROOT / "examples/tasks.jsonl"),
+        "tasks": str(tmp_path / "tasks.jsonl"),
         "output_dir": str(tmp_path / "run"),
         "num_generations": 4,
         "per_device_train_batch_size": 4,
@@ -67,10 +71,11 @@ def test_the_launch_on_cpus_runs(tmp_path: Path, processes: int) -> None:
         "records_steps": 1,
         "save_strategy": "no",
         "report_to": "none",
+        "use_cpu": True,
     }
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(config), "utf-8")
-    launch = ["-m", "accelerate.commands.launch", "--config_file", str(CLUSTER / "gloo.yaml")]
-    command = [sys.executable, *launch, "--num_processes", str(processes), "-m", "rtt", "train"]
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    command = [sys.executable, *launch, "-m", "rtt", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [*command, str(tmp_path / "train.yaml")], capture_output=True, text=True, env=environment, timeout=280

@@ -635,3 +635,12 @@ def test_the_papers_settings_are_one_word_away(config: Callable[..., RTTConfig])
         config(preset="paper", token_weight=0.1)
     with pytest.raises(ConfigurationError, match=r"preset='papre'; expected one of \['paper'\]"):
         config(preset="papre")
+
+
+def test_fewer_tasks_than_a_rollout_asks_for_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    assert config().generation_batch_size // config().num_generations == 2
+    with pytest.raises(
+        ConfigurationError, match=r"train_dataset has 1 tasks, fewer than the 2 prompts of a rollout \(8 "
+    ):
+        rtt_trainer(tasks[:1], config())
+    rtt_trainer(tasks[:2], config())

@@ -748,6 +748,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             ),
             **kwargs,
         )
+        self._check_tasks()
         self.add_callback(_TellsTheEpoch(self))
         self.add_callback(_Times(self))
         self._last_step: _LastStep | None = None
@@ -760,6 +761,17 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 self._relevance = self._relevance_source(args.relevance)
         if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
             self._name, self._paper = super()._name, super()._paper
+
+    def _check_tasks(self) -> None:
+        """TRL draws whole rollouts and drops the rest: with fewer tasks than one asks for it would train on nothing."""
+        args: RTTConfig = self.args
+        prompts = args.generation_batch_size // args.num_generations
+        if isinstance(self.train_dataset, Dataset) and len(self.train_dataset) < prompts:
+            raise ConfigurationError(
+                f"train_dataset has {len(self.train_dataset)} tasks, fewer than the {prompts} prompts of a rollout "
+                f"({args.generation_batch_size} responses of all processes, {args.num_generations} to a prompt), so no "
+                "step could be made; lower per_device_train_batch_size or gradient_accumulation_steps, or give more tasks"
+            )
 
     def _relevance_source(self, name: str) -> RelevanceSource:
         args: RTTConfig = self.args
