@@ -2,11 +2,12 @@
 
 make picture RUN=runs/demo    ->  docs/inspector.png
 
-The response is chosen by the page's own sorting, not by hand: the one with the largest advantage of a token.
+The response is chosen by a rule, not by hand: the first of those whose token advantages differ most between tokens.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -31,15 +32,17 @@ def main(run: Path, out: Path) -> None:
         raise click.ClickException("there is no Chromium; apt-get install chromium, or name one in CHROMIUM")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as running:
         file = Path(folder) / "report.html"
-        write_page(find_runs([run]), file)
+        twin = Path(folder) / "report.json"
+        write_page(find_runs([run]), file, twin=twin)
+        records = json.loads(twin.read_text(encoding="utf-8"))["records"]
+        spreads = [max(one["token_advantages"]) - min(one["token_advantages"]) for one in records]
+        chosen = spreads.index(max(spreads))
         browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-        page.goto(f"{file.as_uri()}#v=responses&sort=size&m=token")
+        page = browser.new_page(viewport={"width": 1280, "height": 1040}, color_scheme="light")
+        page.goto(f"{file.as_uri()}#v=responses&r={chosen}&m=token")
         page.locator("body[data-ready]").wait_for()
-        largest = page.evaluate(
-            "() => { const strong = [...document.querySelectorAll('.response i.strong')];"
-            " return (strong[0] || document.querySelector('.response i')).dataset.t; }"
-        )
+        advantages = [abs(value) for value in records[chosen]["token_advantages"]]
+        largest = advantages.index(max(advantages))
         page.locator(f".response i[data-t='{largest}']").first.hover()
         page.screenshot(path=out)
         browser.close()

@@ -171,6 +171,9 @@ def test_lists_are_filtered_sorted_and_searched(page: Page) -> None:
     page.page.locator("#search").fill("other/")
     playwright.expect(count).to_have_text("1 response of 24")
     assert page.wait().title() == "other/<i>task</i>"
+    page.open("#v=responses&o=-")
+    assert page.page.locator("#list [aria-current]").count() == 1  # what is shown first is the first of the list
+    assert page.response() == "A lantern, lit at step 1 by 1."
     page.open("#v=responses&sort=reward")
     first, *_, last = page.page.locator("#list .facts").all_inner_texts()
     assert "reward 1.00" in first

@@ -770,7 +770,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             raise ConfigurationError(
                 f"train_dataset has {len(self.train_dataset)} tasks, fewer than the {prompts} prompts of a rollout "
                 f"({args.generation_batch_size} responses of all processes, {args.num_generations} to a prompt), so no "
-                "step could be made; lower per_device_train_batch_size or gradient_accumulation_steps, or give more tasks"
+                "step could be made; lower per_device_train_batch_size or gradient_accumulation_steps, or add tasks"
             )
 
     def _relevance_source(self, name: str) -> RelevanceSource:

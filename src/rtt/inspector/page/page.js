@@ -314,9 +314,11 @@
     const id = one.token_ids[t], start = t ? one.ends[t - 1] : 0, text = one.text.slice(start, one.ends[t]);
     const title = text ? `“${text.replace(/\n/g, "⏎")}”` : "no text of its own";
     const facts = id < 0 ? `word ${t + 1} of ${one.ends.length}` : `token ${t + 1} of ${one.ends.length}, id ${id}`;
-    document.body.append(make("aside", { id: "ledger", role: "status", ariaLabel: "Ledger of the token" },
+    const ledger = make("aside", { id: "ledger", role: "status", ariaLabel: "Ledger of the token" },
       make("h3", { dir: "auto", textContent: title }), make("div", { className: "facts-line", textContent: facts }),
-      make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows), make("tfoot", {}, ...sums))));
+      make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows), make("tfoot", {}, ...sums)));
+    document.body.append(ledger);
+    if (piece.getBoundingClientRect().bottom > innerHeight - ledger.offsetHeight - 24) ledger.className = "high"; // not over the token
   }
 
   function legend(mode, scale, one) {
@@ -420,7 +422,7 @@
 
   async function showResponses() {
     find();
-    if (!found.includes(Number(state.r)) && !(state.r !== "" && Number(state.r) < size)) state.r = String(found.length ? found[0] : 0);
+    if (state.r === "" || !(Number(state.r) < size)) state.r = String(found.length ? found[0] : 0);
     fillFilters();
     showList();
     await showRecord();
