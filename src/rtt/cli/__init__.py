@@ -116,7 +116,7 @@ class LazyGroup(click.Group):
             command = getattr(importlib.import_module(found.module), found.function or cmd_name)
         except ImportError as error:
             raise self._missing(ctx, cmd_name, error) from error
-        assert isinstance(command, click.Command)
+        assert isinstance(command, click.Command)  # nosec B101 # a fact for the type checker
         return command
 
     def resolve_command(

@@ -337,7 +337,7 @@ def load_tokenizer(name: str) -> Tokens:
     from rtt.responses import Response
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)  # nosec B615 # the user names the model
     except (OSError, ValueError) as error:  # what transformers raises for one that is not there
         reason = str(error).strip().partition("\n")[0]
         raise ConfigurationError(

@@ -142,7 +142,7 @@ class _Scan:
             if self.depth:
                 # All up to the next bracket that is not in a text, but for flat lists and objects; or the next comma.
                 skipped = (_BETWEEN if self.depth == 1 else _WITHIN).match(chunk, place)
-                assert skipped is not None  # it may be empty
+                assert skipped is not None  # it may be empty  # nosec B101 # a fact for the type checker
                 place = skipped.end()
             else:
                 place = chunk.find(b"[", place)
@@ -172,7 +172,7 @@ class _Scan:
     def _text_begins(self, chunk: bytes, place: int) -> int:
         """Go over a text whose end is not in the chunk; all of the chunk is gone over then."""
         body = _BODY.match(chunk, place)
-        assert body is not None
+        assert body is not None  # nosec B101 # a fact for the type checker
         self.in_text = True
         self.escaped = body.end() < len(chunk)  # a backslash is the last byte
         return len(chunk)
@@ -182,7 +182,7 @@ class _Scan:
         if not self.in_text:
             return 0
         body = _BODY.match(chunk, int(self.escaped))
-        assert body is not None
+        assert body is not None  # nosec B101 # a fact for the type checker
         if chunk[body.end() : body.end() + 1] == b'"':
             self.in_text = self.escaped = False
             return body.end() + 1

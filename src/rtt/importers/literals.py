@@ -48,7 +48,7 @@ def parse(value: object, path: str) -> Any:
 
 def _is_literal(source: str) -> bool:
     """Whether the text has a literal's tokens alone, values stand apart, and brackets are not nested too deep."""
-    assert len(source) <= MAX_CHARACTERS
+    assert len(source) <= MAX_CHARACTERS  # nosec B101 # checked by the caller
     place, depth, after_value = 0, 0, False
     while place < len(source):
         token = _TOKEN.match(source, place)

@@ -790,7 +790,7 @@ class DominatedCredit(_Watch):
             if seen.by_criterion is not None:
                 part = float(np.abs(seen.by_criterion[k]).mean())
             else:
-                assert seen.relevance is not None
+                assert seen.relevance is not None  # nosec B101 # a fact for the type checker
                 row = seen.relevance[k]
                 spread = float(row.std())
                 part = 0.0 if spread <= self.EQUAL else float(np.abs(row - row.mean()).mean()) / spread
