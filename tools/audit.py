@@ -25,15 +25,21 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 OWN = "rubrics-to-tokens"
 SERVICES = ("pypi", "osv")
+_QUIETLY = ("--timeout", "15", "--progress-spinner", "off", "--format", "json")
 
 
 @dataclass(frozen=True)
 class Packages:
-    """What a database of flaws said: findings, packages it knows, and those nobody could ask about."""
+    """What databases of flaws said: findings, packages they know, and those they know nothing of."""
 
-    findings: tuple[str, ...]
-    asked: int
-    not_asked: tuple[str, ...]
+    findings: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+    def __or__(self, other: Packages) -> Packages:
+        """What two databases said together: a package that one of them knows is known."""
+        known = self.known | other.known
+        return Packages(self.findings | other.findings, known, (self.unknown | other.unknown) - known)
 
 
 def read_code(report: dict[str, Any]) -> list[str]:
@@ -48,20 +54,22 @@ def read_code(report: dict[str, Any]) -> list[str]:
 def read_packages(report: dict[str, Any]) -> Packages:
     """A report of pip-audit's; this package itself, which is no published one, does not count."""
     others = [one for one in report["dependencies"] if one["name"] != OWN]
-    findings = [
-        f"{one['name']} {one['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
-        for one in others
-        for flaw in one.get("vulns", ())
-    ]
-    not_asked = tuple(one["name"] for one in others if "skip_reason" in one)
-    return Packages(tuple(findings), len(others) - len(not_asked), not_asked)
+    return Packages(
+        findings=frozenset(
+            f"{one['name']} {one['version']}: {flaw['id']}, mended in {' '.join(flaw['fix_versions']) or 'no version'}"
+            for one in others
+            for flaw in one.get("vulns", ())
+        ),
+        known=frozenset(one["name"] for one in others if "skip_reason" not in one),
+        unknown=frozenset(one["name"] for one in others if "skip_reason" in one),
+    )
 
 
-def verdict(code: list[str], packages: Packages | None) -> int:
-    """The exit status; ``None``: no database answered."""
-    if code or (packages is not None and packages.findings):
+def verdict(code: list[str], packages: Packages) -> int:
+    """The exit status."""
+    if code or packages.findings:
         return 1
-    return 3 if packages is None or packages.not_asked or not packages.asked else 0
+    return 0 if packages.known and not packages.unknown else 3
 
 
 def _run(*command: str) -> tuple[Any, str]:
@@ -81,39 +89,25 @@ def main(tools: Path, packages: Path) -> None:
     report, why = _run(str(tools / "bandit"), "-q", "-r", "src", "-c", "pyproject.toml", "-f", "json")
     if report is None:
         raise click.ClickException(f"bandit did not work: {why}")
-    code = read_code(report)
-    scanned = report["metrics"]["_totals"]["loc"]
-    found: Packages | None = None
-    reasons = []
+    code, scanned = read_code(report), report["metrics"]["_totals"]["loc"]
+    found, reasons = Packages(), []
     for service in SERVICES:
-        options = (
-            "--vulnerability-service",
-            service,
-            "--timeout",
-            "15",
-            "--progress-spinner",
-            "off",
-            "--format",
-            "json",
-        )
-        report, why = _run(str(tools / "pip-audit"), "--path", str(packages), *options)
-        if report is None:
-            reasons.append(f"{service}: {why}")
-            continue
-        answer = read_packages(report)
-        if found is None or answer.asked > found.asked:
-            found = answer
-        if not answer.not_asked:
+        which = ("--path", str(packages), "--vulnerability-service", service)
+        report, why = _run(str(tools / "pip-audit"), *which, *_QUIETLY)
+        answer = Packages() if report is None else read_packages(report)
+        if answer.unknown or report is None:
+            reasons.append(f"{service}: {why or f'knows nothing of {len(answer.unknown)} packages'}")
+        found |= answer
+        if found.known and not found.unknown:
             break
-        reasons.append(f"{service}: knows nothing of {len(answer.not_asked)} packages")
-    for line in [*code, *(found.findings if found else ())]:
+    for line in [*code, *sorted(found.findings)]:
         click.echo(line)
     click.echo(f"code: {scanned:,} lines of src, {len(code)} findings")
-    asked, flaws = (found.asked, len(found.findings)) if found else (0, 0)
-    click.echo(f"packages: {asked} looked up, {flaws} findings")
-    if verdict(code, found) == 3:
-        missing = ", ".join(found.not_asked[:5]) + ", ..." if found and found.asked else "all of them"
-        click.echo(f"COULD NOT ASK about {missing}: {'; '.join(reasons)}. This is not a clean result.", err=True)
+    click.echo(f"packages: {len(found.known)} looked up, {len(found.findings)} findings")
+    if not found.known or found.unknown:
+        missing = sorted(found.unknown) if found.known else ["any package"]
+        shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
+        click.echo(f"COULD NOT ASK about {shown}. This is not a clean result. {'; '.join(reasons)}", err=True)
     sys.exit(verdict(code, found))
 
 

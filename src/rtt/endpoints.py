@@ -254,7 +254,9 @@ class Connection:
         choice = self._choice(body)
         if choice.finish_reason == "content_filter":
             raise NoAnswer("filtered", "the endpoint's content filter withheld the reply")
-        return choice.message.content or choice.message.refusal or "", choice.finish_reason != "length"
+        text = choice.message.content or choice.message.refusal or ""
+        asked = any(self._key in message["content"] for message in messages)
+        return text if asked else self._without_key(text), choice.finish_reason != "length"
 
     async def _complete(self, prompt: str, name: str, schema: Mapping[str, Any]) -> bytes:
         """The body of the chat completion."""
