@@ -108,10 +108,28 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         ("[]", "not a record: TypeError"),
         ('{"step": 1}', "not a record: KeyError: 'task'"),
         (record().to_json().replace('"outcome": -1', '"outcome": 7'), "7 is not a valid Outcome"),
+        (record().to_json().replace('"step": 3', '"step": "3"'), "step: got '3'; expected a whole number"),
+        (record().to_json().replace('"step": 3', '"step": true'), "step: got True; expected a whole number"),
+        (record().to_json().replace('"combine": "add"', '"combine": 1'), "combine: got 1; expected text or null"),
+        (
+            record().to_json().replace("[5, 6, 2]", "[5, 6, 0.5]"),
+            "token_ids: got .*; expected a list with a whole number",
+        ),
+        (record().to_json().replace("-0.5,", f"{10**400},"), "not a record: OverflowError"),
+        (record().to_json().replace('"start": 1', '"start": "1"'), "start: got '1'; expected a whole number"),
+        ("[" * 100_000, "not a record: RecursionError"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "step-000001.jsonl"
     path.write_text(f"{line}\n", encoding="utf-8", errors="surrogatepass")
     with pytest.raises(DataError, match=rf"step-000001\.jsonl, line 1: .*{words}"):
+        list(read_records(path))
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "step-000001.jsonl"
+    write_records(path, [record()])
+    path.write_bytes(path.read_bytes() + b'{"step": "\xff"}\n')
+    with pytest.raises(DataError, match=r"step-000001\.jsonl, line 2: 'utf-8' codec can't decode byte 0xff"):
         list(read_records(path))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rtt.errors import DataError
+from rtt.json_lines import read_lines
 from rtt.responses import Response
 from rtt.rubrics import Task, parse_task
 from rtt.verdicts import Outcome, Span, Verdict
@@ -98,24 +99,54 @@ class Record:
             task = parse_task(data["task"])
             shares = data.get("criterion_advantages")
             return cls(
-                step=data["step"],
-                group=data["group"],
+                step=_fits(data, "step", _WHOLE),
+                group=_fits(data, "group", _WHOLE),
                 task=task,
                 response=Response(
-                    task.id, data["text"], tuple(data["token_ids"]), tuple((a, b) for a, b in data["spans"])
+                    task.id,
+                    _fits(data, "text", _TEXT),
+                    _row(data["token_ids"], "token_ids", _WHOLE),
+                    tuple((a, b) for a, b in (_row(pair, "spans", _WHOLE) for pair in data["spans"])),
                 ),
                 verdicts=tuple(verdict_from_json(verdict) for verdict in data["verdicts"]),
-                relevance=tuple(tuple(row) for row in data["relevance"]),
-                reward=data["reward"],
-                response_advantage=data["response_advantage"],
-                token_advantages=tuple(data["token_advantages"]),
-                advantages=tuple(data["advantages"]),
-                criterion_advantages=None if shares is None else tuple(tuple(row) for row in shares),
-                token_weight=data.get("token_weight"),
-                combine=data.get("combine"),
+                relevance=tuple(_numbers(row, "relevance") for row in data["relevance"]),
+                reward=_fits(data, "reward", _NUMBER_OR_NONE),
+                response_advantage=_fits(data, "response_advantage", _NUMBER),
+                token_advantages=_numbers(data["token_advantages"], "token_advantages"),
+                advantages=_numbers(data["advantages"], "advantages"),
+                criterion_advantages=(
+                    None if shares is None else tuple(_numbers(row, "criterion_advantages") for row in shares)
+                ),
+                token_weight=_fits(data, "token_weight", _NUMBER_OR_NONE) if "token_weight" in data else None,
+                combine=_fits(data, "combine", _TEXT_OR_NONE) if "combine" in data else None,
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, json.JSONDecodeError, RecursionError, OverflowError) as error:
             raise DataError(f"not a record: {type(error).__name__}: {error}") from error
+
+
+_WHOLE, _NUMBER, _TEXT, _FLAG = (int,), (int, float), (str,), (bool,)
+_NUMBER_OR_NONE, _TEXT_OR_NONE = (int, float, type(None)), (str, type(None))
+_CALLED = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _fits(data: dict[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
+    """The field, which is of one of these kinds: a boolean is no number."""
+    value = data[name]
+    if type(value) not in kinds:
+        expected = " or ".join(_CALLED[kind] for kind in kinds if not (kind is int and float in kinds))
+        raise DataError(f"{name}: got {value!r:.80}; expected {expected}")
+    return float(value) if float in kinds and value is not None else value
+
+
+def _row(values: Any, name: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """A list of values of these kinds; there are many, so their kinds are gathered first."""
+    if not isinstance(values, list) or not set(map(type, values)) <= set(kinds):
+        raise DataError(f"{name}: got {values!r:.80}; expected a list with {_CALLED[kinds[-1]]} for each token")
+    return tuple(values)
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    return tuple(map(float, _row(values, name, _NUMBER)))
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
@@ -133,16 +164,21 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """The verdict of a JSON object made by :func:`verdict_to_json`."""
+    """The verdict of a JSON object made by :func:`verdict_to_json`.
+
+    Raises:
+        DataError, KeyError, TypeError, ValueError: it is none.
+    """
+    evidence = [(_fits(s, "start", _WHOLE), _fits(s, "end", _WHOLE), s["polarity"]) for s in data["evidence"]]
     return Verdict(
-        criterion_id=data["criterion_id"],
-        outcome=Outcome(data["outcome"]),
-        source=data["source"],
-        reason=data["reason"],
-        evidence=tuple(Span(s["start"], s["end"], s["polarity"]) for s in data["evidence"]),
+        criterion_id=_fits(data, "criterion_id", _TEXT),
+        outcome=Outcome(_fits(data, "outcome", _WHOLE)),
+        source=_fits(data, "source", _TEXT),
+        reason=_fits(data, "reason", _TEXT),
+        evidence=tuple(Span(*span) for span in evidence),
         scope=data["scope"],
-        missing=data["missing"],
-        failed=data.get("failed", False),  # records from before there were judges
+        missing=_fits(data, "missing", _FLAG),
+        failed=_fits(data, "failed", _FLAG) if "failed" in data else False,  # records from before there were judges
     )
 
 
@@ -170,14 +206,11 @@ def read_records(path: Path) -> Iterator[Record]:
         DataError: a line is not a record; the message names file and line.
     """
     for file in sorted(path.glob("step-*.jsonl")) if path.is_dir() else [path]:
-        with file.open(encoding="utf-8", errors="surrogatepass") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    yield Record.from_json(line)
-                except (DataError, ValueError) as error:
-                    raise DataError(f"{file}, line {number}: {error}") from error
+        for number, line in read_lines(file):
+            try:
+                yield Record.from_json(line.decode(errors="surrogatepass"))
+            except ValueError as error:
+                raise DataError(f"{file}, line {number}: {error}") from error
 
 
 def _short(value: float) -> float:

@@ -136,7 +136,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         identity = json.loads((folder / RUN).read_text(encoding="utf-8"))
         benchmark, digest = str(identity["benchmark"]), str(identity["data"]["sha256"])
         judge = identity.get("judge")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{folder / RUN} is damaged: {error!r}; evaluate again with --fresh") from None
     answers: dict[int | str, list[Answer]] = {}
     types: dict[int | str, Sequence[str]] = {}

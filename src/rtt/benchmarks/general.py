@@ -71,7 +71,7 @@ def _groups(results: Path) -> dict[str, str]:
         content = json.loads(results.read_text(encoding="utf-8"))
         members: Mapping[str, Sequence[str]] = content.get("group_subtasks", {})
         parents = {task: group for group, tasks in members.items() for task in tasks}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"{results} is damaged: {error!r}; run lm_eval again") from None
     found = {}
     for task in parents:
@@ -93,9 +93,14 @@ def _task(file: Path) -> list[tuple[str, bool]]:
             raise DataError(f"{file}:{number}: {error}; run lm_eval again") from None
         try:
             question = f"{value['doc_id']}-{value['doc_hash'][:12]}"
-            lines.setdefault(str(value["filter"]), []).append((question, {m: value[m] for m in value["metrics"]}))
+            metrics = {name: value[name] for name in value["metrics"]}
+            lines.setdefault(str(value["filter"]), []).append((question, metrics))
         except (KeyError, TypeError) as error:
             raise DataError(f"{file}:{number}: is no sample of lm_eval ({error!r}); run lm_eval again") from None
+        if not metrics:
+            raise DataError(
+                f"{file}:{number}: has no metric; expected at least one that is 0 or 1, leave this task out"
+            )
     if not lines:
         return []
     chosen = lines[_first(FILTERS, list(lines))]

@@ -177,29 +177,10 @@ def recorded(files: Sequence[Path], advance: Callable[[int], None] = lambda _: N
         for number, line in read_lines(file):
             try:
                 record = Record.from_json(line.decode(errors="surrogatepass"))
-                _check_kinds(record)
-            except (ValueError, AttributeError, RecursionError) as error:
+            except ValueError as error:
                 raise DataError(f"{file}:{number}: {error}") from error
             advance(len(line) + 1)
             yield record
-
-
-def _check_kinds(record: Record) -> None:
-    """Refuse a record whose numbers are of another kind; what they say is the alarms' matter."""
-    whole = {"step": record.step, "group": record.group}
-    for name, value in whole.items():
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise DataError(f"{name}: got {value!r}; expected a whole number")
-    single = {"response_advantage": record.response_advantage, "token_weight": record.token_weight}
-    for name, number in {**single, "reward": record.reward}.items():
-        optional = name != "response_advantage"
-        if not isinstance(number, int | float) and not (number is None and optional):
-            raise DataError(f"{name}: got {number!r}; expected a number{' or null' if optional else ''}")
-    rows = [record.token_advantages, record.advantages, *record.relevance, *(record.criterion_advantages or ())]
-    for row in rows:
-        for number in row:
-            if not isinstance(number, int | float):
-                raise DataError(f"relevance or advantages: got {number!r}; expected numbers, one a token")
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ def _history(folder: Path) -> History:
             content = json.loads(file.read_text(encoding="utf-8"))
             rows = content if isinstance(content, list) else content["log_history"]
             return [row for row in rows if isinstance(row["step"], int)]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise DataError(f"{file} is no training log ({error!r}); mend it or take it away") from None
     return ()
 
