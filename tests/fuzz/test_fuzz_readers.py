@@ -191,6 +191,12 @@ MULDIMIF = {
         ["Content", "Keywords", "Must include the keyword 'lamp'"],
     ],
 }
+ADVANCEDIF = {
+    "conversation_history": json.dumps([{"role": "user", "content": "Write."}]),
+    "prompt_metadata": json.dumps({"rubrics": json.dumps(["Is it short?", "Is it warm?"])}),
+    "benchmark_name": "complex_if_single_turn_v5",
+    "response": "Short, warm.",
+}
 EXAMPLE = {
     "criterion": "No commas.",
     "response": "Well, it sings.",
@@ -245,6 +251,7 @@ TARGETS = {
     "data-ifeval": Target(data("ifeval"), json_lines([IFEVAL])),
     "data-ifbench": Target(data("ifbench"), json_lines([IFBENCH])),
     "data-muldimif": Target(data("muldimif"), json_lines([MULDIMIF])),
+    "data-advancedif": Target(data("advancedif"), json_lines([ADVANCEDIF])),
     "literal": Target(
         literal, st.one_of(changed([[{"a": ["b", None, 1.5]}]]).map(repr), st.text("[]{}'\",: 1aN-.\\\n()"))
     ),

@@ -86,12 +86,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "paper": {
             "relevance_missing": "response",
             "partition": "intra_sample",
-            "token_weight": 0.5,
+            "token_weight": 0.5,  # nosec B105 # a weight of tokens, no password
             "combine": "add",
             "sigma_floor": 0.0,
             "exclude_special_tokens": False,
             "silent_when_unanimous": False,
-            "token_advantage_bound": None,
+            "token_advantage_bound": None,  # nosec B105 # of tokens, no password
             "mass_preserving": False,
             "loss_type": "grpo",
             "epsilon": 0.2,
