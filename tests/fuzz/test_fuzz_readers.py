@@ -234,7 +234,11 @@ TARGETS = {
         json_lines([json.loads(record().to_json())]),
         [b'\x80{"step": 1}', record().to_json().encode().replace(b'"step": 1', b'"step": "1"')],
     ),
-    "page": Target(page, json_lines([json.loads(record().to_json())])),
+    "page": Target(
+        page,
+        json_lines([json.loads(record().to_json())]),
+        [json.dumps({**json.loads(record().to_json()), "verdicts": []}).encode()],  # fewer verdicts than criteria
+    ),
     "examples": Target(examples, json_lines(LABELLED)),
     "harness": Target(
         harness,

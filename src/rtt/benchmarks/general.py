@@ -93,11 +93,11 @@ def _task(file: Path) -> list[tuple[str, bool]]:
             raise DataError(f"{file}:{number}: {error}; run lm_eval again") from None
         try:
             question = f"{value['doc_id']}-{value['doc_hash'][:12]}"
-            metrics = {name: value[name] for name in value["metrics"]}
-            lines.setdefault(str(value["filter"]), []).append((question, metrics))
+            measured = {name: value[name] for name in value["metrics"]}
+            lines.setdefault(str(value["filter"]), []).append((question, measured))
         except (KeyError, TypeError) as error:
             raise DataError(f"{file}:{number}: is no sample of lm_eval ({error!r}); run lm_eval again") from None
-        if not metrics:
+        if not measured:
             raise DataError(
                 f"{file}:{number}: has no metric; expected at least one that is 0 or 1, leave this task out"
             )

@@ -123,7 +123,8 @@ class RecordedHistory:
             sums[name][1] += count
 
         earned = []
-        for criterion, verdict in zip(record.task.rubric.criteria, record.verdicts, strict=True):
+        # as many verdicts as criteria, but for a damaged record, which is an alarm's matter
+        for criterion, verdict in zip(record.task.rubric.criteria, record.verdicts, strict=False):
             if verdict.determined:
                 earned.append((verdict.outcome is Outcome.SATISFIED) != criterion.unwanted)
                 add(f"rtt/pass_rate/{criterion.rule.name if criterion.rule else 'judge'}", earned[-1])
