@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow fuzz audit check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -35,7 +35,19 @@ test: $(READY) build/chromium ## Run the tests, but for the slow ones
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
-	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
+
+fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default
+	@$(BIN)/python -m pytest -q -s -m slow tests/fuzz $(ARGS)
+
+audit: $(READY) build/audit/.ready ## Insecure code, flawed packages; fails also where it cannot ask
+	@$(BIN)/python tools/audit.py --tools build/audit/bin \
+	    --packages "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(ARGS)
+
+build/audit/.ready:
+	@$(PYTHON) -m venv --clear build/audit
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/audit/bin/python -m pip install --quiet bandit pip-audit
+	@touch $@
 
 check: $(READY) ## Style, types, and which module may import which
 	@$(BIN)/ruff check --quiet .

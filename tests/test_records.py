@@ -72,7 +72,7 @@ def test_a_record_of_an_earlier_version_has_no_shares_of_criteria() -> None:
 def test_a_failure_that_is_no_undetermined_verdict_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "step-000001.jsonl"
     path.write_text(record().to_json().replace('"failed": false', '"failed": true') + "\n", "utf-8", "surrogatepass")
-    with pytest.raises(DataError, match=r"line 1: verdict on criterion 'c1': failed and violated; expected"):
+    with pytest.raises(DataError, match=r":1: verdict on criterion 'c1': failed and violated; expected"):
         list(read_records(path))
 
 
@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "step-000001.jsonl"
     path.write_text(f"{line}\n", encoding="utf-8", errors="surrogatepass")
-    with pytest.raises(DataError, match=rf"step-000001\.jsonl, line 1: .*{words}"):
+    with pytest.raises(DataError, match=rf"step-000001\.jsonl:1: .*{words}"):
         list(read_records(path))
 
 
@@ -131,5 +131,5 @@ def test_bytes_that_are_no_text_are_named_with_their_line(tmp_path: Path) -> Non
     path = tmp_path / "step-000001.jsonl"
     write_records(path, [record()])
     path.write_bytes(path.read_bytes() + b'{"step": "\xff"}\n')
-    with pytest.raises(DataError, match=r"step-000001\.jsonl, line 2: 'utf-8' codec can't decode byte 0xff"):
+    with pytest.raises(DataError, match=r"step-000001\.jsonl:2: 'utf-8' codec can't decode byte 0xff"):
         list(read_records(path))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,8 +199,12 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Path, advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:
     """Read records from a JSONL file, or from all ``step-*.jsonl`` of a folder in order of step.
+
+    Args:
+        path: the file or the folder.
+        advance: told after each record how many bytes were read since the last time, for a progress bar.
 
     Raises:
         DataError: a line is not a record; the message names file and line.
@@ -208,9 +212,11 @@ def read_records(path: Path) -> Iterator[Record]:
     for file in sorted(path.glob("step-*.jsonl")) if path.is_dir() else [path]:
         for number, line in read_lines(file):
             try:
-                yield Record.from_json(line.decode(errors="surrogatepass"))
+                record = Record.from_json(line.decode(errors="surrogatepass"))
             except ValueError as error:
-                raise DataError(f"{file}, line {number}: {error}") from error
+                raise DataError(f"{file}:{number}: {error}") from error
+            advance(len(line) + 1)
+            yield record
 
 
 def _short(value: float) -> float:

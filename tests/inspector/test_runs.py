@@ -97,7 +97,7 @@ def test_a_bad_record_is_named_and_leaves_no_page(tmp_path: Path) -> None:
     file = folder / "step-000001.jsonl"
     file.write_text(file.read_text("utf-8") + '{"step": 1}\n', "utf-8")
     (tmp_path / "page.html").write_text("old", "utf-8")
-    with pytest.raises(DataError, match=r"step-000001.jsonl, line 9: not a record"):
+    with pytest.raises(DataError, match=r"step-000001.jsonl:9: not a record"):
         write_page(find_runs([folder]), tmp_path / "page.html", twin=tmp_path / "page.json")
     assert (tmp_path / "page.html").read_text("utf-8") == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "records"]

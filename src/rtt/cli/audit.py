@@ -18,7 +18,7 @@ import click
 
 from rtt.cli.terminal import console, counted, refuse_overwriting, visible
 from rtt.errors import DataError
-from rtt.json_lines import read_lines, write_lines
+from rtt.json_lines import write_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -162,25 +162,11 @@ def find_run(path: Path) -> Run:
 
 
 def recorded(files: Sequence[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:
-    """The records of files, in order.
-
-    Args:
-        files: of JSON Lines.
-        advance: told how many bytes were read since the last time.
-
-    Raises:
-        DataError: a line is not a record; the message names file and line.
-    """
-    from rtt.records import Record
+    """The records of files, in order; see :func:`rtt.records.read_records`."""
+    from rtt.records import read_records
 
     for file in files:
-        for number, line in read_lines(file):
-            try:
-                record = Record.from_json(line.decode(errors="surrogatepass"))
-            except ValueError as error:
-                raise DataError(f"{file}:{number}: {error}") from error
-            advance(len(line) + 1)
-            yield record
+        yield from read_records(file, advance)
 
 
 @contextlib.contextmanager

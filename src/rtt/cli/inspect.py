@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from rtt.cli.terminal import console, count_bars, counted
+from rtt.cli.audit import reading
+from rtt.cli.terminal import console, counted
 from rtt.errors import ConfigurationError
 
 PATHS = click.Path(path_type=Path)
@@ -49,9 +50,9 @@ def write(paths: tuple[Path, ...], out: Path, twin: Path | None, title: str, sta
             raise ConfigurationError(f"{path} is a file of records that is read; choose another to write to")
         if not path.parent.is_dir():
             raise ConfigurationError(f"{path}: there is no folder {path.parent}; make it first")
-    with count_bars(console(stderr=True)) as bars:
-        bar = bars.add_task("files of records", total=sum(len(run.files) for run in runs))
-        written = write_page(runs, out, title=title, twin=twin, start=start, read=lambda: bars.advance(bar))
+    files = [file for run in runs for file in run.files]
+    with reading(console(stderr=True), "records", files) as advance:
+        written = write_page(runs, out, title=title, twin=twin, start=start, advance=advance)
     shown = f"{counted(written.records, 'response')} of {counted(len(runs), 'run')}"
     stdout = console()
     stdout.print(f"{out}: {shown}, {counted(written.alarms, 'alarm')}; open it in a browser", soft_wrap=True)

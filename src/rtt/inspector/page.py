@@ -56,7 +56,7 @@ def write_page(
     title: str = "Where the credit went",
     twin: Path | None = None,
     start: str = "responses",
-    read: Callable[[], None] = lambda: None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Written:
     """Write the page of some runs; the file appears whole or not at all.
 
@@ -66,7 +66,7 @@ def write_page(
         title: of the page.
         twin: where the same values go as JSON.
         start: the view that it opens at: ``"responses"``, ``"training"`` or ``"alarms"``.
-        read: called after each file of records.
+        advance: told how many bytes of records were read since the last time, for a progress bar.
 
     Raises:
         DataError: a line is not a record, or the disk refuses.
@@ -78,7 +78,7 @@ def write_page(
                 write('{"records": [')
             collection = _Collection(packed, write)
             for number, run in enumerate(runs):
-                collection.add_run(number, run, read)
+                collection.add_run(number, run, advance)
             collection.finish_chunk()
             page = collection.page(title, start)
             if write is not None:
@@ -116,17 +116,16 @@ class _Collection:
         columns = ("run", "step", "group", "task", "reward", "outcomes", "tokens", "size")
         self.index: dict[str, list[Any]] = {name: [] for name in columns}
 
-    def add_run(self, number: int, run: Run, read: Callable[[], None]) -> None:
+    def add_run(self, number: int, run: Run, advance: Callable[[int], None]) -> None:
         """Read a run's records once: for the page, for the alarms, and for metrics where no log is there."""
         counted = RecordedHistory()
 
         def records() -> Iterator[Record]:
             for file in run.files:
-                for record in read_records(file):
+                for record in read_records(file, advance):
                     self._add(number, record)
                     counted.add(record)
                     yield record
-                read()
 
         alarms = audit(records(), history=run.history)
         self.alarms += [{"run": number, **alarm.to_json()} for alarm in alarms]
