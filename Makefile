@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow fuzz audit check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow fuzz audit faults check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -93,6 +93,9 @@ bench-credit: $(READY) ## Time and memory of credit assignment
 
 bench-step: $(READY) ## A training step of stock GRPO beside RTT with evidence and with a discriminator
 	@$(BIN)/python benches/bench_step.py $(ARGS)
+
+faults: $(READY) ## Kill, fill, damage and poison a small run; what it survives goes to docs/reliability.md
+	@$(BIN)/python benches/bench_faults.py $(ARGS)
 
 bench-evaluate: $(READY) build/official/.ready ## Scoring IFEval beside the official checkers, on the same responses
 	@$(BIN)/python benches/bench_evaluate.py $(ARGS)

@@ -16,7 +16,7 @@ from trl.trainer.utils import RepeatSampler
 
 from rtt import credit
 from rtt.demo.models import tiny_model
-from rtt.errors import ConfigurationError, ShapeError
+from rtt.errors import ConfigurationError, NonFiniteLossError, ShapeError
 from rtt.records import Record, read_records
 from rtt.relevance import UniformRelevance
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
@@ -644,3 +644,26 @@ def test_fewer_tasks_than_a_rollout_asks_for_are_refused(tasks: list[Task], conf
     ):
         rtt_trainer(tasks[:1], config())
     rtt_trainer(tasks[:2], config())
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_none(
+    tasks: list[Task], config: Callable[..., RTTConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = rtt_trainer(tasks, config(max_steps=3))
+    before: list[dict[str, torch.Tensor]] = []
+    plain = trainer._compute_loss
+
+    def broken(model: Any, inputs: Any) -> torch.Tensor:
+        loss: torch.Tensor = plain(model, inputs)
+        if trainer.state.global_step == 1:
+            before.append({name: value.clone() for name, value in trainer.model.state_dict().items()})
+            return loss * float("nan")
+        return loss
+
+    monkeypatch.setattr(trainer, "_compute_loss", broken)
+    with pytest.raises(
+        NonFiniteLossError, match=r"the loss of step 2 is nan; the weights are those of the step before"
+    ):
+        trainer.train()
+    assert all(torch.equal(value, before[0][name]) for name, value in trainer.model.state_dict().items())
+    assert all(value.isfinite().all() for value in before[0].values())

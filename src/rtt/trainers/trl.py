@@ -50,6 +50,7 @@ from rtt.errors import (
     DataError,
     JudgeFailureError,
     MissingDependencyError,
+    NonFiniteLossError,
     RTTError,
     ShapeError,
     VerifierError,
@@ -914,6 +915,21 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
     def _checkpoint_folder(self) -> Path:
         """Where the Trainer writes the checkpoint of the step that was finished last."""
         return Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+
+    def training_step(self, *arguments: Any, **options: Any) -> Tensor:
+        """One micro-batch, as TRL does it; a loss that is no number ends training before it reaches the weights.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite. The Trainer itself would go on, and log 0 in its place.
+        """
+        loss: Tensor = super().training_step(*arguments, **options)
+        if not bool(torch.isfinite(loss).all()):
+            raise NonFiniteLossError(
+                f"the loss of step {self.state.global_step + 1} is {float(loss.sum())}; the weights are those of the "
+                "step before. Go on from the last checkpoint with a lower learning_rate, a token_advantage_bound or "
+                "bf16 instead of fp16; if the first step fails, look at the model and the relevance source"
+            )
+        return loss
 
     # --------------------------------------------------------------------------- override 2: advantages, token by token
 
