@@ -545,7 +545,10 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"sigma_floor": float("nan")}, "sigma_floor=nan"),
         ({"sigma_floor": 0.05, "partition": "criterion_group"}, "sigma_floor has no effect"),
         ({"token_advantage_bound": 0.0}, r"token_advantage_bound=0\.0; expected above 0"),
-        ({"mass_preserving": True}, "mass_preserving belongs to partition='criterion_group'"),
+        (
+            {"partition": "intra_sample", "mass_preserving": True},
+            "mass_preserving belongs to partition='criterion_group'",
+        ),
         ({"records_steps": -1}, "records_steps=-1"),
         ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
         ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),

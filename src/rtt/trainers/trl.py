@@ -112,7 +112,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     """GRPOConfig, and what RTT adds to it. Every field of GRPOConfig keeps its meaning.
 
     Two defaults follow the paper instead of TRL: ``loss_type="grpo"`` (each response's tokens are averaged, then the
-    responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above).
+    responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above). Two do not follow it: ``partition`` and
+    ``token_weight`` are what this project's experiments speak for; ``preset="paper"`` is the method as published.
 
     Raises:
         ConfigurationError: a value that is not known, one that a preset sets otherwise, or an option of TRL's that does
@@ -183,12 +184,15 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         },
     )
     partition: Partition = field(
-        default="intra_sample",
-        metadata={"help": "What token rewards are normalised over; 'intra_sample' is the paper's method."},
+        default="criterion_group",
+        metadata={
+            "help": "What token rewards are normalised over: 'criterion_group' a criterion's verdicts over the group, "
+            "then localised; 'intra_sample' the tokens of one response, the paper's method."
+        },
     )
     token_weight: float = field(
-        default=0.5,
-        metadata={"help": "lambda: weight of the token-level advantage. 0 is GRPO, bit for bit."},
+        default=0.2,
+        metadata={"help": "lambda: weight of the token-level advantage (the paper: 0.5). 0 is GRPO, bit for bit."},
     )
     combine: Combine = field(
         default="add",
