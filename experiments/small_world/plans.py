@@ -1,0 +1,215 @@
+"""Which runs each stage has, and what they are tuned on.
+
+tuning      in each world six settings for each method on one seed, the best three of them on another; the best
+            mean is chosen
+headline, harder                ten fresh seeds: 2-5 and 6-8 criteria a prompt
+remedies, relevance, stress     the first of these seeds, 2-5 criteria
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from experiments.small_world.methods import METHODS
+from experiments.small_world.running import Run, done
+
+RESULTS = Path("results/small_world")
+
+RATES = (3e-4, 6e-4)
+SIZES = (0.05, 0.2, 0.7)
+FINER_RATES = (2e-4, 3.5e-4, 5e-4, 7e-4, 1e-3, 1.4e-3)
+
+TUNED = {
+    "2-5": ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon", "rtt-csr", "group"),
+    "6-8": ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "group"),
+}
+"""Methods with settings of their own; the others take those of the method that they vary."""
+
+TUNING_SEEDS = (100, 101)
+HEADLINE_SEEDS = tuple(range(10))
+SEEDS = tuple(range(5))
+
+
+def tuning(world: str = "2-5") -> list[Run]:
+    """Six settings for each tuned method, on a seed of their own."""
+    settings = {
+        method: [(rate, size) for rate in RATES for size in SIZES]
+        if METHODS[method].partition
+        else [(rate, 0.0) for rate in FINER_RATES]
+        for method in TUNED[world]
+    }
+    return [
+        Run("tune", world, method, rate, weight, TUNING_SEEDS[0])
+        for method in TUNED[world]
+        for rate, weight in settings[method]
+    ]
+
+
+def second_round(world: str = "2-5", results: Path = RESULTS) -> list[Run]:
+    """The best three settings of each method once more, on another seed and the other base model."""
+    found = _scores(results)
+    return [
+        replace(run, seed=TUNING_SEEDS[1])
+        for method in TUNED[world]
+        for run in sorted(
+            (run for run in tuning(world) if run.method == method and run.key in found),
+            key=lambda run: -found[run.key],
+        )[:3]
+    ]
+
+
+def chosen(world: str = "2-5", results: Path = RESULTS) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight of each tuned method: the best mean over both rounds."""
+    found = _scores(results)
+    means: dict[str, dict[tuple[float, float], float]] = {}
+    for run in second_round(world, results):
+        if run.key in found:
+            both = found[run.key], found[replace(run, seed=TUNING_SEEDS[0]).key]
+            means.setdefault(run.method, {})[run.learning_rate, run.weight] = sum(both) / 2
+    return {method: max(mine, key=lambda setting: mine[setting]) for method, mine in means.items()}
+
+
+def _scores(results: Path) -> dict[str, float]:
+    return {key: float(line["final"]["instruction"]) for key, line in done(results / "tune.jsonl").items()}
+
+
+def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """Learning rate and weight of any method: its own, or those of the tuned method that it varies.
+
+    What varies the faithful method has its learning rate and the published lambda, 0.5.
+    """
+    if method in best:
+        return best[method]
+    if method == "cort-like":
+        return best["grpo-csr"][0], 0.5
+    if method.startswith(("group", "gdpo+group")):
+        return best["group"]
+    if method.startswith(("rtt", "released")):  # at the published lambda
+        return best["rtt-aon" if "aon" in method else "rtt-csr"][0], 0.5
+    return best["rtt-csr"]
+
+
+def _runs(
+    stage: str, worlds: tuple[str, ...], methods: tuple[str, ...], seeds: tuple[int, ...], **stress: Any
+) -> list[Run]:
+    best = {name: chosen(name) for name in worlds}
+    return [
+        Run(stage, name, method, *settings(method, best[name]), seed=seed, **stress)
+        for seed in seeds
+        for name in worlds
+        for method in methods
+    ]
+
+
+HEADLINE = (
+    "grpo-aon",
+    "grpo-csr",
+    "gdpo",
+    "rtt-aon",
+    "rtt-csr",
+    "rtt-aon-raw",
+    "rtt-csr-raw",
+    "group",
+    "group/uniform",
+    "group/shuffled",
+    "group/random",
+    "released-reshape-aon",
+)
+LATER = ("gdpo+group", "group-mass", "cort-like")
+REMEDIES = (
+    "rtt-csr-raw+all",
+    "rtt-csr-raw+silent",
+    "rtt-csr-raw+floor",
+    "rtt-csr-raw+bound",
+    "rtt-csr-raw+no-end",
+    "rtt-csr-raw+missing-none",
+    "rtt-csr-raw+missing-end",
+    "rtt-csr-raw/noisy",
+    "rtt-csr-raw/noisy+floor",
+)
+RELEVANCE = (
+    "released-truncation-aon",
+    "group/learned",
+    "group/auroc70",
+    "group/contrast",
+    "group/auroc90",
+    "group/auroc50",
+    "rtt-csr-raw/shuffled",
+    "rtt-csr-raw/learned",
+)
+STRESSED = ("grpo-csr", "gdpo", "rtt-csr-raw", "group")
+
+
+HARDER = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "rtt-csr-raw", "group", "group/uniform", "group/shuffled")
+"""Methods of the headline that the world of 6-8 criteria is asked about too."""
+
+
+def headline() -> list[Run]:
+    """The comparison itself, 2-5 criteria."""
+    return _runs("headline", ("2-5",), HEADLINE, HEADLINE_SEEDS)
+
+
+def harder() -> list[Run]:
+    """The comparison with 6-8 criteria."""
+    return _runs("headline", ("6-8",), HARDER, HEADLINE_SEEDS)
+
+
+def further() -> list[Run]:
+    """Methods that the headline leaves out, on five of its seeds in each world."""
+    return _runs("headline", ("2-5", "6-8"), LATER, SEEDS)
+
+
+def remedies() -> list[Run]:
+    """Each remedy of the faithful method, alone and together."""
+    return _runs("remedies", ("2-5",), REMEDIES, SEEDS)
+
+
+def relevance() -> list[Run]:
+    """Relevance that is learned, degraded, or asked of the policy."""
+    return _runs("relevance", ("2-5",), RELEVANCE, SEEDS)
+
+
+STRESS: Mapping[str, Mapping[str, Any]] = {
+    "everything passes": {"all_pass": True},
+    "20 % turned": {"flips": 0.2},
+    "planted hole": {"hole": True},
+    "20 % of violations pass": {"false_passes": 0.2},
+}
+"""What the verifier does wrong, the most telling first."""
+
+
+def stress() -> list[Run]:
+    """Verifiers that err: each on three seeds."""
+    return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), STRESSED, SEEDS[:3], **how)]
+
+
+QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon-raw", "group")
+
+
+def quick() -> list[Run]:
+    """Five methods in both worlds, on three seeds that no other stage has used."""
+    return _runs("quick", ("2-5", "6-8"), QUICK, (200, 201, 202))
+
+
+def explore() -> list[Run]:
+    """The token-level part at three times the response's size: not tuned, decided on after the gradients were seen."""
+    return [
+        Run("explore", world, method, 5e-4, 3.0, seed)
+        for seed in SEEDS
+        for world in ("6-8", "2-5")
+        for method in ("group-mass", "group", "group/uniform")
+    ]
+
+
+STAGES = {
+    "explore": explore,
+    "headline": headline,
+    "harder": harder,
+    "further": further,
+    "remedies": remedies,
+    "relevance": relevance,
+    "stress": stress,
+}
