@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow fuzz audit faults check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -63,6 +63,15 @@ build/chromium:
 	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
 	    || echo "make: Chromium cannot be installed here, so tests that need a browser are skipped" >&2; }
 	@mkdir -p build && touch $@
+
+experiments-quick: $(READY) ## A reduced small world, held against the published order; under 30 minutes
+	@$(BIN)/python -m experiments.small_world quick $(ARGS)
+
+experiments: $(READY) ## All stages of the small world, each going on where it was stopped; hours
+	@$(BIN)/python -m experiments.small_world tune
+	@$(BIN)/python -m experiments.small_world run headline harder remedies relevance stress
+	@$(BIN)/python -m experiments.small_world gradient
+	@$(BIN)/python -m experiments.small_world report
 
 demo: $(READY) ## Watch a small language model learn to follow rubrics
 	@$(BIN)/rtt demo $(ARGS)
