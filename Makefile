@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-evaluate plant-defects docs clean clean-all
+.PHONY: help setup test test-slow fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -28,14 +28,26 @@ $(READY): pyproject.toml constraints.txt
 	else \
 	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
 	fi
-	@$(PIP) --editable '.[train,judge,fast,chinese,dev]'
+	@$(PIP) --editable '.[train,judge,fast,chinese,general,dev]'
 	@touch $@
 
-test: $(READY) ## Run the tests, but for the slow ones
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: $(READY) build/chromium ## Run the tests, but for the slow ones
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-test-slow: $(READY) ## Run the slow tests: real models, several processes
-	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
+	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
+
+fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default
+	@$(BIN)/python -m pytest -q -s -m slow tests/fuzz $(ARGS)
+
+audit: $(READY) build/audit/.ready ## Insecure code, flawed packages; fails also where it cannot ask
+	@$(BIN)/python tools/audit.py --tools build/audit/bin \
+	    --packages "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(ARGS)
+
+build/audit/.ready:
+	@$(PYTHON) -m venv --clear build/audit
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/audit/bin/python -m pip install --quiet bandit pip-audit
+	@touch $@
 
 check: $(READY) ## Style, types, and which module may import which
 	@$(BIN)/ruff check --quiet .
@@ -43,6 +55,23 @@ check: $(READY) ## Style, types, and which module may import which
 	@$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@echo "style, types and imports: fine"
+
+# The inspector's tests look at its page in a real browser; where none can be had they are skipped, and say so.
+build/chromium:
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || { \
+	    echo "Installing Chromium for the tests of the inspector ..."; \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
+	    || echo "make: Chromium cannot be installed here, so tests that need a browser are skipped" >&2; }
+	@mkdir -p build && touch $@
+
+experiments-quick: $(READY) ## A reduced small world, held against the published order; under 30 minutes
+	@$(BIN)/python -m experiments.small_world quick $(ARGS)
+
+experiments: $(READY) ## All stages of the small world, each going on where it was stopped; hours
+	@$(BIN)/python -m experiments.small_world tune
+	@$(BIN)/python -m experiments.small_world run headline harder remedies relevance stress
+	@$(BIN)/python -m experiments.small_world gradient
+	@$(BIN)/python -m experiments.small_world report
 
 demo: $(READY) ## Watch a small language model learn to follow rubrics
 	@$(BIN)/rtt demo $(ARGS)
@@ -71,6 +100,12 @@ bench-injections: $(READY) ## How often responses talk a judge into a yes; ARGS=
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)
 
+bench-step: $(READY) ## A training step of stock GRPO beside RTT with evidence and with a discriminator
+	@$(BIN)/python benches/bench_step.py $(ARGS)
+
+faults: $(READY) ## Kill, fill, damage and poison a small run; what it survives goes to docs/reliability.md
+	@$(BIN)/python benches/bench_faults.py $(ARGS)
+
 bench-evaluate: $(READY) build/official/.ready ## Scoring IFEval beside the official checkers, on the same responses
 	@$(BIN)/python benches/bench_evaluate.py $(ARGS)
 
@@ -83,6 +118,10 @@ build/official/.ready:
 
 plant-defects: $(READY) ## Put known defects into the code, one at a time; each must turn a test red
 	@$(BIN)/python tools/plant_defects.py $(ARGS)
+
+RUN ?= runs/demo
+picture: $(READY) build/chromium ## The README's picture of the inspector, from a run: RUN=runs/demo
+	@$(BIN)/python tools/picture.py $(RUN) $(ARGS)
 
 docs: $(READY) ## Build the documentation into build/site/
 	@$(PIP) --editable '.[docs]'

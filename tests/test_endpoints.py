@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import Any
 
@@ -328,6 +329,32 @@ def test_a_failure_that_stays_is_final_after_the_retries(server):
     assert of.counts() == {"calls": 4}
 
 
+@pytest.mark.parametrize(
+    ("wait", "told"),
+    [
+        ("300", "it asks to wait 300 s"),
+        (formatdate(time.time() + 100_000, usegmt=True), "it asks to wait (99|100)"),
+    ],
+    ids=["seconds", "date"],
+)
+def test_a_wait_that_is_too_long_is_told_and_not_cut_short(server, wait, told):
+    server.script = lambda question, number: Reply(b"busy", status=429, headers={"Retry-After": wait})
+    of = endpoint(server, max_retries=3)
+    (failure,) = ask(of, "Well?")
+    assert isinstance(failure, NoAnswer)
+    assert failure.kind == "rate limit"
+    assert re.search(told, str(failure))
+    assert "(Retry-After), more than the 120 s that are waited" in str(failure)
+    assert of.counts() == {"calls": 1}
+
+
+@pytest.mark.parametrize("wait", ["", "soon", "-5", "nan", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_a_wait_that_is_none_is_not_told(server, wait):
+    server.script = lambda question, number: Reply(b"busy", status=429, headers={"Retry-After": wait})
+    (failure,) = ask(endpoint(server, max_retries=0), "Well?")
+    assert "Retry-After" not in str(failure)
+
+
 # ------------------------------------------------------------------------------------------------------------- the key
 
 
@@ -485,6 +512,13 @@ AROUND = [
     "```\n{}\n```",
     "```json \n{}\n\t```\n",
     "<think>Is it 'no'?</think>\n{}",
+    "<thinking>Is it 'no'?</thinking>\n{}",
+    "<reasoning>No?</reasoning>{}",
+    "<seed:think>No?</seed:think>\n\n{}",
+    "[THINK]No?[/THINK]{}",
+    "\u25c1think\u25b7No?\u25c1/think\u25b7{}",
+    "<|START_THINKING|>No?<|END_THINKING|>{}",
+    "<|channel|>analysis<|message|>No?<|end|><|start|>assistant<|channel|>final<|message|>{}",
 ]
 
 
@@ -511,6 +545,9 @@ def test_a_reply_is_read_when_it_is_one_json_value_and_nothing_else(value, ascii
         "<think>{}",
         "{}</think>",
         "<think>a</think>b</think>{}",
+        "<think>a</thinking>{}",
+        "<|channel|>analysis<|message|>{}",
+        "Well. <reasoning>a</reasoning>{}",
         '{"a": 1, "a": 1}',
         "{'a': 1}",
         '{"a": 1} // one',

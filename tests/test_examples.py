@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 from click.testing import CliRunner
 
 from rtt.cli import cli
@@ -27,7 +31,41 @@ def test_the_example_config_is_understood() -> None:
 
     arguments, training, model, _ = parse(EXAMPLES / "train.yaml")
     assert read_tasks(ROOT / arguments.tasks[0])
-    assert (training.partition, training.token_weight, model.use_peft) == ("intra_sample", 0.5, True)
+    assert (training.partition, training.token_weight, model.use_peft) == ("criterion_group", 0.2, True)
+
+
+def test_the_configs_of_the_page_for_users_of_the_authors_code_are_understood(tmp_path: Path) -> None:
+    from rtt.cli.discriminator.train import parse as parse_discriminator
+    from rtt.cli.train import parse
+
+    text = (ROOT / "docs/from-the-authors-code.md").read_text(encoding="utf-8")
+    training_file, discriminator_file = (tmp_path / "training.yaml", tmp_path / "discriminator.yaml")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    for file, block in zip((training_file, discriminator_file), blocks, strict=True):
+        file.write_text(block, encoding="utf-8")
+    _, training, model, judge = parse(training_file)
+    assert (training.partition, training.token_weight, training.reward) == ("intra_sample", 0.5, "aon")
+    assert (training.epsilon, training.epsilon_high, training.loss_type, training.beta) == (0.2, 0.27, "grpo", 0.0)
+    assert training.steps_per_generation == 2 * training.gradient_accumulation_steps
+    assert (judge.judge, model.model_name_or_path) == ("deepseek-ai/DeepSeek-V3.1", "Qwen/Qwen3-4B-Instruct-2507")
+    files, discriminator = parse_discriminator(discriminator_file)
+    assert (discriminator.architecture, discriminator.causal, discriminator.learning_rate) == ("cross", True, 9e-6)
+    assert files.label_tokenizer == discriminator.backbone
+
+
+def test_the_page_for_users_of_the_authors_code_names_options_that_exist() -> None:
+    from dataclasses import fields
+
+    from rtt.trainers.arguments import JudgeArguments
+    from rtt.trainers.trl import RTTConfig
+
+    text = (ROOT / "docs/from-the-authors-code.md").read_text(encoding="utf-8")
+    known = {field.name for kind in (RTTConfig, JudgeArguments) for field in fields(kind)}
+    ours = [line.split("|")[2] for line in text.splitlines() if line.startswith("| ")]
+    kind = r"`(partition|token_weight|combine|reward|relevance\w*|response_advantage|judge\w*|loss_type|epsilon\w*)\b"
+    named = {name for cell in ours for name in re.findall(kind, cell)}
+    assert named >= {"partition", "token_weight", "combine", "reward", "relevance", "judge_prompt", "loss_type"}
+    assert named <= known
 
 
 def test_the_json_lines_of_readme_are_tasks_and_its_links_lead_somewhere(tmp_path: Path) -> None:
@@ -40,3 +78,87 @@ def test_the_json_lines_of_readme_are_tasks_and_its_links_lead_somewhere(tmp_pat
         assert read_tasks(path)
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (ROOT / target).exists(), target
+
+
+@pytest.fixture(scope="module")
+def loop() -> ModuleType:
+    """examples/rtt_loop.py as a module."""
+    spec = importlib.util.spec_from_file_location("rtt_loop", EXAMPLES / "rtt_loop.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rtt_loop"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_loop_learns_for_two_steps_and_says_what_was_credited(
+    loop: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.main(["--steps", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["step 1", "step 2"]
+    for line in lines:
+        assert re.fullmatch(
+            r"step \d: rubric accuracy [01]\.\d{3}, (most credited .+, most blamed .+|no credit: .+)", line
+        )
+    assert any("most blamed" in line for line in lines)
+
+
+def test_the_loop_without_a_token_level_has_the_gradient_of_grpo(loop: ModuleType) -> None:
+    """GRPO written anew: each response alone, unpadded, its advantage times the mean of its log-probabilities."""
+    import statistics
+
+    import torch
+
+    from rtt.demo.models import tiny_model
+    from rtt.generation import render
+    from rtt.verifiers import verify
+
+    model, tokenizer = tiny_model()
+    torch.manual_seed(0)
+    temperature, group = 0.9, 4
+    rollout = loop.sample(model, tokenizer, read_tasks(EXAMPLES / "tasks.jsonl"), group, 32, temperature)
+
+    def gradient() -> list[torch.Tensor]:
+        found = [parameter.grad.clone() for parameter in model.parameters()]
+        model.zero_grad()
+        return found
+
+    def of_the_loop(weight: float) -> list[torch.Tensor]:
+        new = loop.log_probabilities(model, rollout, temperature)
+        given = loop.assign(rollout, partition="intra_sample", weight=weight)
+        loop.surrogate(new, new.detach(), given.advantages, rollout.mask).backward()
+        return gradient()
+
+    rewards = []
+    for task, response in zip(rollout.tasks, rollout.responses, strict=True):
+        decided = [int(verdict.outcome) for verdict in verify(task, response.text) if verdict.determined]
+        rewards.append(sum(outcome == 1 for outcome in decided) / len(decided))
+    assert len(set(rewards)) > 1, "no signal: choose another seed"
+    for i, (task, response) in enumerate(zip(rollout.tasks, rollout.responses, strict=True)):
+        peers = rewards[i // group * group : i // group * group + group]
+        advantage = (rewards[i] - statistics.mean(peers)) / (statistics.stdev(peers) + 1e-6)
+        prompt = tokenizer(render(tokenizer, task.prompt), add_special_tokens=False)["input_ids"]
+        logits = model(torch.tensor([[*prompt, *response.token_ids]])).logits[0, len(prompt) - 1 : -1] / temperature
+        chosen = logits.log_softmax(-1)[range(len(response.token_ids)), list(response.token_ids)]
+        (-advantage * chosen.mean() / len(rewards)).backward()
+    plain = gradient()
+
+    assert max(float(part.abs().max()) for part in plain) > 1e-3
+    for ours, expected in zip(of_the_loop(0.0), plain, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-6)
+    assert not all(torch.allclose(ours, expected) for ours, expected in zip(of_the_loop(0.5), plain, strict=True))
+
+
+def test_the_loops_loss_is_clipped_on_both_sides(loop: ModuleType) -> None:
+    import torch
+
+    old = torch.zeros(1, 4)
+    new = torch.tensor([[1.5, 1.5, 0.5, 0.5]]).log().requires_grad_()
+    advantages = torch.tensor([[1.0, -1.0, 1.0, -1.0]])
+    loss = loop.surrogate(new, old, advantages, torch.ones(1, 4, dtype=torch.bool))
+    # a good token above 1.27 and a bad one below 0.8 are left alone; the two that went the wrong way are not
+    assert float(loss.detach()) == pytest.approx(-(1.27 - 1.5 + 0.5 - 0.8) / 4)
+    loss.backward()
+    torch.testing.assert_close(new.grad, torch.tensor([[0.0, 1.5, -0.5, 0.0]]) / 4)

@@ -33,6 +33,9 @@ def record(step: int = 3) -> Record:
         response_advantage=-0.5,
         token_advantages=(0.707107, -1.41421, 0.707107),
         advantages=(-0.146447, -1.20711, -0.146447),
+        criterion_advantages=((0.707107, -1.41421, 0.707107),),
+        token_weight=0.5,
+        combine="add",
     )
 
 
@@ -57,10 +60,19 @@ def test_a_record_from_before_there_were_judges_has_no_failures() -> None:
     assert Record.from_json(json.dumps(line)) == record()
 
 
+def test_a_record_of_an_earlier_version_has_no_shares_of_criteria() -> None:
+    line = json.loads(record().to_json())
+    for name in ("criterion_advantages", "token_weight", "combine"):
+        del line[name]
+    found = Record.from_json(json.dumps(line))
+    assert (found.criterion_advantages, found.token_weight, found.combine) == (None, None, None)
+    assert Record.from_json(found.to_json()) == found
+
+
 def test_a_failure_that_is_no_undetermined_verdict_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "step-000001.jsonl"
     path.write_text(record().to_json().replace('"failed": false', '"failed": true') + "\n", "utf-8", "surrogatepass")
-    with pytest.raises(DataError, match=r"line 1: verdict on criterion 'c1': failed and violated; expected"):
+    with pytest.raises(DataError, match=r":1: verdict on criterion 'c1': failed and violated; expected"):
         list(read_records(path))
 
 
@@ -96,10 +108,28 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         ("[]", "not a record: TypeError"),
         ('{"step": 1}', "not a record: KeyError: 'task'"),
         (record().to_json().replace('"outcome": -1', '"outcome": 7'), "7 is not a valid Outcome"),
+        (record().to_json().replace('"step": 3', '"step": "3"'), "step: got '3'; expected a whole number"),
+        (record().to_json().replace('"step": 3', '"step": true'), "step: got True; expected a whole number"),
+        (record().to_json().replace('"combine": "add"', '"combine": 1'), "combine: got 1; expected text or null"),
+        (
+            record().to_json().replace("[5, 6, 2]", "[5, 6, 0.5]"),
+            "token_ids: got .*; expected a list with a whole number",
+        ),
+        (record().to_json().replace("-0.5,", f"{10**400},"), "not a record: OverflowError"),
+        (record().to_json().replace('"start": 1', '"start": "1"'), "start: got '1'; expected a whole number"),
+        ("[" * 100_000, "not a record: RecursionError"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "step-000001.jsonl"
     path.write_text(f"{line}\n", encoding="utf-8", errors="surrogatepass")
-    with pytest.raises(DataError, match=rf"step-000001\.jsonl, line 1: .*{words}"):
+    with pytest.raises(DataError, match=rf"step-000001\.jsonl:1: .*{words}"):
+        list(read_records(path))
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "step-000001.jsonl"
+    write_records(path, [record()])
+    path.write_bytes(path.read_bytes() + b'{"step": "\xff"}\n')
+    with pytest.raises(DataError, match=r"step-000001\.jsonl:2: 'utf-8' codec can't decode byte 0xff"):
         list(read_records(path))

@@ -322,3 +322,94 @@ def test_a_rule_of_your_own_is_known_once_registered() -> None:
 def test_a_word_that_holds_the_conjunction_stays_as_it_is() -> None:
     text = describe("keywords:forbidden_words", {"forbidden_words": ["salt and pepper", "rock and roll"]})
     assert text == 'The response does not contain the words "salt and pepper" or "rock and roll".'
+
+
+CORRECTED: dict[str, tuple[dict[str, Any], str]] = {
+    "rtt:detectable_format:multiple_sections": (
+        {"section_spliter": "Day", "num_sections": 2},
+        'The response has exactly 2 sections, each begun by "Day" and its number, such as "Day 1".',
+    ),
+    "rtt:format:title_case": (
+        {},
+        "The response is in title case; articles, conjunctions and short prepositions may be in small letters.",
+    ),
+    "rtt:ratio:overlap": (
+        {"reference_text": "one two three", "percentage": 50},
+        '50 % of the runs of three words of the response, give or take 2, are in the following text: "one two three"',
+    ),
+    "rtt:repeat:repeat_span": (
+        {"prompt_to_repeat": "Write a long poem", "n_start": 1, "n_end": 2},
+        'The response is the following words, and nothing else: "a long"',
+    ),
+    "rtt:length:words": ({"relation": "fewer than", "number": 5}, "The response has fewer than 5 words."),
+    "rtt:length:sentences": ({"relation": "exactly", "number": 1}, "The response has exactly 1 sentence."),
+    "rtt:length:paragraphs": ({"relation": "more than", "number": 2}, "The response has more than 2 paragraphs."),
+    "rtt:format:table_rows": (
+        {"relation": "at least", "number": 3},
+        "The response has a table with at least 3 rows below its header.",
+    ),
+    "rtt:punctuation:ending": ({"sign": "."}, 'The response ends with ".".'),
+}
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_a_corrected_rule_reads_in_plain_english_and_needs_all_its_arguments(name: str) -> None:
+    arguments, text = CORRECTED[name]
+    assert describe(name, arguments) == text
+    assert validate_arguments(name, arguments) == arguments
+    for left_out in arguments:
+        rest = {key: value for key, value in arguments.items() if key != left_out}
+        with pytest.raises(RuleArgumentsError, match=f"rule '{name}': {left_out}: is missing; expected "):
+            validate_arguments(name, rest)
+
+
+def test_the_other_corrected_rules_take_and_say_what_the_official_ones_do() -> None:
+    others = set(rule_names("rtt")) - set(CORRECTED)
+    assert {canonical_name(name.removeprefix("rtt:")) for name in others} < {
+        *rule_names("ifeval"),
+        *rule_names("ifbench"),
+    }
+    for name, (arguments, text) in EXAMPLES.items():
+        if f"rtt:{name}" in others:
+            assert describe(f"rtt:{name}", arguments) == text
+            assert validate_arguments(f"rtt:{name}", arguments) == arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "rtt:length:words",
+            {"relation": "about", "number": 5},
+            "relation: got 'about' .*; expected 'at least', 'at most'",
+        ),
+        ("rtt:length:words", {"number": 5}, r"relation: is missing; expected one of \['at least', 'at most'"),
+        ("rtt:length:words", {"relation": "fewer than", "number": 1}, "number: got 1; expected at least 2"),
+        (
+            "rtt:length:words",
+            {"relation": "at least", "number": 0},
+            "number: got 0 .*; expected a whole number of at least 1",
+        ),
+        ("rtt:punctuation:ending", {"sign": ".."}, "expected one character that is not a blank"),
+        (
+            "rtt:repeat:repeat_span",
+            {"prompt_to_repeat": "a b", "n_start": 0, "n_end": 2},
+            "n_end: got 2; expected less than the number of words in prompt_to_repeat, 2",
+        ),
+        ("rtt:keywords:existence", {"keywords": []}, "keywords: got .*; expected at least one text"),
+    ],
+)
+def test_arguments_of_corrected_rules_that_do_not_fit_are_refused(name: str, arguments: Any, message: str) -> None:
+    with pytest.raises(RuleArgumentsError, match=message):
+        validate_arguments(name, arguments)
+
+
+def test_an_official_name_never_leads_to_a_corrected_rule() -> None:
+    assert canonical_name("rtt:keywords:existence") == full_name("rtt:keywords:existence") == "rtt:keywords:existence"
+    assert canonical_name("keywords:existence") == "keywords:existence"
+    with pytest.raises(UnknownRuleError, match="did you mean 'rtt:keywords:existence'"):
+        canonical_name("rtt:keywords:existance")
+    with pytest.raises(UnknownRuleError, match="rule 'length:words' is not known"):
+        canonical_name("length:words")
+    with pytest.raises(ConfigurationError, match="the namespace 'rtt' is RTT's"):
+        register_schema("rtt:mine", NoArguments, lambda _: "")

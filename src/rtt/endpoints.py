@@ -24,9 +24,11 @@ import os
 import re
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -37,6 +39,9 @@ from rtt.json_lines import LineError, decode_text
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """The longest answer of an endpoint that is read, in bytes after decompression."""
+
+MAX_RETRY_AFTER = 120
+"""The longest ``Retry-After`` that is waited for, in seconds; the client's own limit, in its releases of today."""
 
 AUTO = "auto"
 """In place of the name of a variable: ``OPENAI_API_KEY`` for OpenAI's own servers, and no key for any other."""
@@ -84,7 +89,8 @@ class Endpoint:
             asks for no key; :data:`AUTO`: OpenAI's key for OpenAI alone, so that it reaches no other server unasked.
         timeout: seconds for one try, from the request to the answer's last byte.
         max_retries: further tries after a timeout, a lost connection, a rate limit or a server error; a
-            ``Retry-After`` is kept to.
+            ``Retry-After`` is kept to, up to :data:`MAX_RETRY_AFTER` seconds. A longer one ends the tries, and the
+            failure says how long.
         temperature: the sampling temperature; None leaves it to the endpoint (some models take no other).
         request: further fields of each request, such as ``{"max_tokens": 512}``: JSON by name.
 
@@ -159,6 +165,14 @@ class Endpoint:
             http_client=_bounded_client(openai, self, concurrency, refusals),
         ) as client:
             yield Connection(self, client, key, refusals)
+
+    def check_key(self) -> None:
+        """See that the key is there, before other work is done that will need it.
+
+        Raises:
+            ConfigurationError: the environment variable with the key is not set, or holds no key.
+        """
+        self._key()
 
     def _key(self) -> str:
         name = self.api_key_env
@@ -240,7 +254,9 @@ class Connection:
         choice = self._choice(body)
         if choice.finish_reason == "content_filter":
             raise NoAnswer("filtered", "the endpoint's content filter withheld the reply")
-        return choice.message.content or choice.message.refusal or "", choice.finish_reason != "length"
+        text = choice.message.content or choice.message.refusal or ""
+        asked = any(self._key in message["content"] for message in messages)
+        return text if asked else self._without_key(text), choice.finish_reason != "length"
 
     async def _complete(self, prompt: str, name: str, schema: Mapping[str, Any]) -> bytes:
         """The body of the chat completion."""
@@ -275,6 +291,10 @@ class Connection:
         except openai.APIStatusError as error:
             status = error.status_code
             words = f"the endpoint answered {status}: {excerpt(self._without_key(_complaint(error)))}"
+            if (wait := _retry_after(error.response.headers)) > MAX_RETRY_AFTER:
+                words += (
+                    f"; it asks to wait {wait:.0f} s (Retry-After), more than the {MAX_RETRY_AFTER} s that are waited"
+                )
             if status in _FINAL:
                 self._unusable = words
                 raise EndpointUnusable(words) from None
@@ -369,6 +389,19 @@ def _complaint(error: Any) -> str:
     return str(body.get("message") or body) if isinstance(body, Mapping) else str(body or error.message)
 
 
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that an answer asks to wait, a number or a date in ``Retry-After``; 0 where it does not."""
+    text = headers.get("retry-after", "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
+
+
 def _refuses_format(error: Any) -> bool:
     complaint = f"{error.message} {error.body}".lower()
     # 500 as well: a server that validates what it is sent only after it has said that it will answer
@@ -425,6 +458,8 @@ def _bounded_client(openai: Any, endpoint: Endpoint, concurrency: int | None, re
             for name, value in response.headers.multi_items()
             if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
         ]
+        if _retry_after(response.headers) > MAX_RETRY_AFTER:  # some releases of the client would ask again in a second
+            headers = [("x-should-retry", "false"), *(pair for pair in headers if pair[0].lower() != "x-should-retry")]
         return response.status_code, headers, bytes(content)
 
     class BoundedClient(openai.DefaultAsyncHttpxClient):  # type: ignore[misc, name-defined, unused-ignore]
@@ -499,7 +534,18 @@ def missing_extra(error: ImportError, what: str) -> MissingDependencyError:
 
 # --------------------------------------------------------------------------------------------------- the model's words
 
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_THOUGHTS = re.compile(
+    r"\A\s*(?:"
+    r"<(?P<mark>think|thinking|thought|reasoning|seed:think)>.*?</(?P=mark)>"  # Qwen, DeepSeek; Seed-OSS
+    r"|\[THINK\].*?\[/THINK\]"  # Magistral
+    r"|\u25c1think\u25b7.*?\u25c1/think\u25b7"  # Kimi
+    r"|<\|START_THINKING\|>.*?<\|END_THINKING\|>"  # Command A
+    r"|<\|channel\|>analysis<\|message\|>.*?<\|end\|><\|start\|>assistant<\|channel\|>final<\|message\|>"  # gpt-oss
+    r")",
+    re.DOTALL,
+)
+"""A block of thoughts, closed, before anything else: what servers without a parser of reasoning leave there."""
+
 _CODE_FENCE = re.compile(r"\A```(?:json)?[ \t]*\n(.*)\n[ \t]*```\Z", re.DOTALL)
 
 

@@ -9,7 +9,8 @@
     ├── ShapeError (ValueError)         tensors whose shapes or types do not fit
     ├── MissingDependencyError (ImportError)  an extra that is not installed
     ├── VerifierError (RuntimeError)    a check that could not run; becomes an *undetermined* verdict
-    └── JudgeFailureError (RuntimeError)  too many verdicts of a judge failed: training stops, and can go on later
+    ├── JudgeFailureError (RuntimeError)  too many verdicts of a judge failed: training stops, and can go on later
+    └── NonFiniteLossError (ArithmeticError)  the loss is NaN or infinite: training stops before the weights are
 
 An error is help: who, what came, what was expected, what to do.
 """
@@ -53,3 +54,7 @@ class VerifierError(RTTError, RuntimeError):
 
 class JudgeFailureError(RTTError, RuntimeError):
     """Too many of a judge's verdicts failed in one rollout: training stops. The message says from where it goes on."""
+
+
+class NonFiniteLossError(RTTError, ArithmeticError):
+    """The loss of a training step is NaN or infinite. Training stops before the weights are, too."""

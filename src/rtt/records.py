@@ -3,7 +3,8 @@
     run/records/step-000005.jsonl      all responses that were sampled for optimiser step 5, group by group
     {"step": 5, "group": 0, "task": {...}, "text": "...", "token_ids": [...], "spans": [[0, 4], ...],
      "verdicts": [{"criterion_id": "c1", "outcome": 1, "evidence": [...], ...}], "relevance": [[0.0, 1.0, ...], ...],
-     "reward": 0.5, "response_advantage": 0.7, "token_advantages": [...], "advantages": [...]}
+     "reward": 0.5, "response_advantage": 0.7, "token_advantages": [...], "advantages": [...],
+     "criterion_advantages": [[...], ...], "token_weight": 0.5, "combine": "add"}
 
 A file is written whole and then renamed, so a run that is killed leaves no half of one, and a resumed run replaces the
 steps that it repeats. Numbers are rounded to six significant digits: records are for looking, not for training.
@@ -13,12 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtt.errors import DataError
+from rtt.json_lines import read_lines
 from rtt.responses import Response
 from rtt.rubrics import Task, parse_task
 from rtt.verdicts import Outcome, Span, Verdict
@@ -39,6 +41,10 @@ class Record:
         response_advantage: ``A_res``.
         token_advantages: ``A_tok``, [T], before it is weighted by lambda.
         advantages: what the loss used, [T].
+        criterion_advantages: [K][T], what each criterion contributes to ``token_advantages``, before a bound; ``None``
+            where it is not known (``criteria_mean``, or a record of an earlier version).
+        token_weight: lambda; ``None`` where nothing was trained.
+        combine: ``"add"`` or ``"mix"``, how the two levels were joined.
     """
 
     step: int
@@ -51,9 +57,13 @@ class Record:
     response_advantage: float
     token_advantages: tuple[float, ...]
     advantages: tuple[float, ...]
+    criterion_advantages: tuple[tuple[float, ...], ...] | None = None
+    token_weight: float | None = None
+    combine: str | None = None
 
     def to_json(self) -> str:
         """The record as one line of JSON."""
+        shares = self.criterion_advantages
         return json.dumps(
             {
                 "step": self.step,
@@ -68,6 +78,11 @@ class Record:
                 "response_advantage": _short(self.response_advantage),
                 "token_advantages": [_short(value) for value in self.token_advantages],
                 "advantages": [_short(value) for value in self.advantages],
+                "criterion_advantages": None
+                if shares is None
+                else [[_short(value) for value in row] for row in shares],
+                "token_weight": self.token_weight,
+                "combine": self.combine,
             },
             ensure_ascii=False,
         )
@@ -82,22 +97,56 @@ class Record:
         try:
             data = json.loads(line)
             task = parse_task(data["task"])
+            shares = data.get("criterion_advantages")
             return cls(
-                step=data["step"],
-                group=data["group"],
+                step=_fits(data, "step", _WHOLE),
+                group=_fits(data, "group", _WHOLE),
                 task=task,
                 response=Response(
-                    task.id, data["text"], tuple(data["token_ids"]), tuple((a, b) for a, b in data["spans"])
+                    task.id,
+                    _fits(data, "text", _TEXT),
+                    _row(data["token_ids"], "token_ids", _WHOLE),
+                    tuple((a, b) for a, b in (_row(pair, "spans", _WHOLE) for pair in data["spans"])),
                 ),
                 verdicts=tuple(verdict_from_json(verdict) for verdict in data["verdicts"]),
-                relevance=tuple(tuple(row) for row in data["relevance"]),
-                reward=data["reward"],
-                response_advantage=data["response_advantage"],
-                token_advantages=tuple(data["token_advantages"]),
-                advantages=tuple(data["advantages"]),
+                relevance=tuple(_numbers(row, "relevance") for row in data["relevance"]),
+                reward=_fits(data, "reward", _NUMBER_OR_NONE),
+                response_advantage=_fits(data, "response_advantage", _NUMBER),
+                token_advantages=_numbers(data["token_advantages"], "token_advantages"),
+                advantages=_numbers(data["advantages"], "advantages"),
+                criterion_advantages=(
+                    None if shares is None else tuple(_numbers(row, "criterion_advantages") for row in shares)
+                ),
+                token_weight=_fits(data, "token_weight", _NUMBER_OR_NONE) if "token_weight" in data else None,
+                combine=_fits(data, "combine", _TEXT_OR_NONE) if "combine" in data else None,
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, json.JSONDecodeError, RecursionError, OverflowError) as error:
             raise DataError(f"not a record: {type(error).__name__}: {error}") from error
+
+
+_WHOLE, _NUMBER, _TEXT, _FLAG = (int,), (int, float), (str,), (bool,)
+_NUMBER_OR_NONE, _TEXT_OR_NONE = (int, float, type(None)), (str, type(None))
+_CALLED = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _fits(data: dict[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
+    """The field, which is of one of these kinds: a boolean is no number."""
+    value = data[name]
+    if type(value) not in kinds:
+        expected = " or ".join(_CALLED[kind] for kind in kinds if not (kind is int and float in kinds))
+        raise DataError(f"{name}: got {value!r:.80}; expected {expected}")
+    return float(value) if float in kinds and value is not None else value
+
+
+def _row(values: Any, name: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """A list of values of these kinds; there are many, so their kinds are gathered first."""
+    if not isinstance(values, list) or not set(map(type, values)) <= set(kinds):
+        raise DataError(f"{name}: got {values!r:.80}; expected a list with {_CALLED[kinds[-1]]} for each token")
+    return tuple(values)
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    return tuple(map(float, _row(values, name, _NUMBER)))
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
@@ -115,16 +164,21 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """The verdict of a JSON object made by :func:`verdict_to_json`."""
+    """The verdict of a JSON object made by :func:`verdict_to_json`.
+
+    Raises:
+        DataError, KeyError, TypeError, ValueError: it is none.
+    """
+    evidence = [(_fits(s, "start", _WHOLE), _fits(s, "end", _WHOLE), s["polarity"]) for s in data["evidence"]]
     return Verdict(
-        criterion_id=data["criterion_id"],
-        outcome=Outcome(data["outcome"]),
-        source=data["source"],
-        reason=data["reason"],
-        evidence=tuple(Span(s["start"], s["end"], s["polarity"]) for s in data["evidence"]),
+        criterion_id=_fits(data, "criterion_id", _TEXT),
+        outcome=Outcome(_fits(data, "outcome", _WHOLE)),
+        source=_fits(data, "source", _TEXT),
+        reason=_fits(data, "reason", _TEXT),
+        evidence=tuple(Span(*span) for span in evidence),
         scope=data["scope"],
-        missing=data["missing"],
-        failed=data.get("failed", False),  # records from before there were judges
+        missing=_fits(data, "missing", _FLAG),
+        failed=_fits(data, "failed", _FLAG) if "failed" in data else False,  # records from before there were judges
     )
 
 
@@ -145,21 +199,24 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Path, advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:
     """Read records from a JSONL file, or from all ``step-*.jsonl`` of a folder in order of step.
+
+    Args:
+        path: the file or the folder.
+        advance: told after each record how many bytes were read since the last time, for a progress bar.
 
     Raises:
         DataError: a line is not a record; the message names file and line.
     """
     for file in sorted(path.glob("step-*.jsonl")) if path.is_dir() else [path]:
-        with file.open(encoding="utf-8", errors="surrogatepass") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    yield Record.from_json(line)
-                except (DataError, ValueError) as error:
-                    raise DataError(f"{file}, line {number}: {error}") from error
+        for number, line in read_lines(file):
+            try:
+                record = Record.from_json(line.decode(errors="surrogatepass"))
+            except ValueError as error:
+                raise DataError(f"{file}:{number}: {error}") from error
+            advance(len(line) + 1)
+            yield record
 
 
 def _short(value: float) -> float:

@@ -62,4 +62,5 @@ def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def config(settings: Callable[..., dict[str, Any]]) -> Callable[..., RTTConfig]:
-    return lambda **changes: RTTConfig(**settings(**changes))
+    """The paper's partition and lambda, unless a test says otherwise: closed forms are easiest there."""
+    return lambda **changes: RTTConfig(**{"partition": "intra_sample", "token_weight": 0.5, **settings(**changes)})

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from rtt.demo.models import tiny_model
 from rtt.rubrics import Task, write_tasks
@@ -22,7 +25,9 @@ from rtt.trainers.checkpoints import last_complete_checkpoint
 def checkpoint(folder: Path, step: int, state: str | None) -> Path:
     path = folder / f"checkpoint-{step}"
     path.mkdir()
-    (path / "adapter_model.safetensors").write_bytes(b"half")
+    save_file({"weight": np.zeros(1000, dtype=np.float32)}, path / "adapter_model.safetensors")
+    with zipfile.ZipFile(path / "optimizer.pt", "w") as archive:
+        archive.writestr("data", "0" * 1000)
     if state is not None:
         (path / "trainer_state.json").write_text(state)
     return path
@@ -37,6 +42,17 @@ def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path, caplog: 
     assert last_complete_checkpoint(tmp_path) == whole
     passed_over = [str(path) for record in caplog.records for path in record.args or ()]
     assert passed_over == [str(tmp_path / "checkpoint-11"), str(tmp_path / "checkpoint-10")]
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "optimizer.pt"])
+@pytest.mark.parametrize("kept", [0, 100, 0.5])
+def test_a_checkpoint_that_a_disk_has_cut_since_is_passed_over(tmp_path: Path, name: str, kept: float) -> None:
+    whole = checkpoint(tmp_path, 9, '{"global_step": 9}')
+    damaged = checkpoint(tmp_path, 10, '{"global_step": 10}')
+    assert last_complete_checkpoint(tmp_path) == damaged
+    content = (damaged / name).read_bytes()
+    (damaged / name).write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
+    assert last_complete_checkpoint(tmp_path) == whole
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:

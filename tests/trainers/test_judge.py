@@ -2,7 +2,7 @@
 
 Run as a script, this file is the run that the tests interrupt, or that several processes share:
 
-    python test_judge.py interrupt|share OUTPUT_DIR JSON_OPTIONS
+    python test_judge.py interrupt|share|unusable OUTPUT_DIR JSON_OPTIONS
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt.demo.models import tiny_model
-from rtt.errors import ConfigurationError, JudgeFailureError, VerifierError
+from rtt.errors import ConfigurationError, DataError, JudgeFailureError, VerifierError
 from rtt.records import read_records
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.trainers.checkpoints import last_complete_checkpoint
@@ -542,6 +542,48 @@ def test_all_processes_stop_when_one_process_is_not_judged(tmp_path: Path) -> No
     assert weights[0] == weights[1]
 
 
+class Unusable(ScriptedJudge):
+    """Its cache breaks in the second batch."""
+
+    def verify_batch(self, questions: Sequence[Question], *, progress: Any = None) -> list[list[Verdict]]:
+        if len(self.batches) == 1:
+            raise DataError("cache judge/: cannot be used: database disk image is malformed")
+        return super().verify_batch(questions)
+
+
+@pytest.mark.slow
+def test_all_processes_stop_when_the_judge_of_one_cannot_be_used(tmp_path: Path) -> None:
+    """Not one raises, and the other waits for it until a timeout of half an hour."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    process = start("unusable", tmp_path, {}, launcher)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors[-3000:]
+    words = "cache judge/: cannot be used: database disk image is malformed"
+    assert (tmp_path / "error-1").read_text() == words
+    assert (tmp_path / "error-0").read_text() == f"process 1 of 2: {words}"
+
+
+def test_of_several_processes_the_one_whose_judge_cannot_be_used_gives_no_verdicts_and_keeps_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    reward = RubricReward(judge=Unusable())
+    batch: dict[str, Any] = {"completions": completions("Fine.", "Well, no."), "task": [MIXED[0].to_json()] * 2}
+    reward([], **batch)
+    assert reward.unusable is None
+    assert reward([], **batch) == [1.0, 0.0]  # what the rules say
+    assert isinstance(reward.unusable, DataError)
+    judged = [verdicts[0] for verdicts in reward.verdicts]
+    assert [(verdict.outcome, verdict.failed) for verdict in judged] == [(Outcome.UNDETERMINED, True)] * 2
+    assert "database disk image is malformed" in judged[0].reason
+    monkeypatch.undo()
+    alone = RubricReward(judge=Unusable())
+    alone([], **batch)
+    with pytest.raises(DataError, match="database disk image is malformed"):
+        alone([], **batch)
+
+
 def start(mode: str, folder: Path, options: dict[str, Any], launcher: list[str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [*launcher, __file__, mode, str(folder), json.dumps(options)]
@@ -557,6 +599,8 @@ def main() -> None:
     if mode == "share":
         judge = Reporting(None)
         judge.fails = lambda batch, question: process == 1 and batch >= failing
+    if mode == "unusable":
+        judge = Unusable() if process == 1 else ScriptedJudge()
     config = RTTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=8 // processes,
@@ -578,7 +622,7 @@ def main() -> None:
     trainer = trainer_with(judge, config, [one_judged(number) for number in range(4)])
     try:
         trainer.train(resume_from_checkpoint=resume)
-    except JudgeFailureError as error:
+    except (JudgeFailureError, DataError) as error:
         (folder / f"error-{process}").write_text(str(error))
     else:
         trainer.save_model(str(folder))

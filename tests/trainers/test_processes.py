@@ -47,6 +47,8 @@ def test_two_processes_give_the_advantages_of_one(tmp_path: Path, name: str) -> 
         assert (alone.task.id, alone.group, alone.response) == (shared.task.id, shared.group, shared.response)
         assert alone.verdicts == shared.verdicts
         np.testing.assert_allclose(shared.advantages, alone.advantages, atol=1e-6)
+        if alone.criterion_advantages is not None:
+            np.testing.assert_allclose(shared.criterion_advantages, alone.criterion_advantages, atol=1e-6)
     assert any(any(record.token_advantages) for record in one)
     assert any(any(record.advantages) for record in one)
     for metric, value in metrics.items():

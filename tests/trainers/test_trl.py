@@ -16,7 +16,7 @@ from trl.trainer.utils import RepeatSampler
 
 from rtt import credit
 from rtt.demo.models import tiny_model
-from rtt.errors import ConfigurationError, ShapeError
+from rtt.errors import ConfigurationError, NonFiniteLossError, ShapeError
 from rtt.records import Record, read_records
 from rtt.relevance import UniformRelevance
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
@@ -145,10 +145,20 @@ def test_relevance_lies_on_the_tokens_of_the_evidence(tasks: list[Task], config:
 
 @pytest.mark.parametrize("partition", list(credit.PARTITIONS))
 def test_every_partition_trains(tasks: list[Task], config: Callable[..., RTTConfig], partition: Any) -> None:
-    trainer = rtt_trainer(tasks, config(partition=partition, token_weight=0.5, max_steps=1))
-    history, _ = trained(trainer)
+    trainer = rtt_trainer(tasks, config(partition=partition, token_weight=0.5, max_steps=1, records_steps=1))
+    records = records_of(trainer)
+    history = trainer.state.log_history
     assert np.isfinite(history[0]["grad_norm"])
     assert history[0]["rtt/token_advantage_size"] > 0
+    for record in records:
+        if partition == "criteria_mean":
+            assert record.criterion_advantages is None
+        else:
+            shares = np.sum(np.array(record.criterion_advantages), axis=0)
+            np.testing.assert_allclose(shares, record.token_advantages, atol=2e-5)
+        expected = record.response_advantage + 0.5 * np.array(record.token_advantages)
+        np.testing.assert_allclose(record.advantages, expected, atol=2e-5)
+        assert (record.token_weight, record.combine) == (0.5, "add")
 
 
 def test_gdpo_is_a_response_level_mode(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
@@ -535,7 +545,10 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"sigma_floor": float("nan")}, "sigma_floor=nan"),
         ({"sigma_floor": 0.05, "partition": "criterion_group"}, "sigma_floor has no effect"),
         ({"token_advantage_bound": 0.0}, r"token_advantage_bound=0\.0; expected above 0"),
-        ({"mass_preserving": True}, "mass_preserving belongs to partition='criterion_group'"),
+        (
+            {"partition": "intra_sample", "mass_preserving": True},
+            "mass_preserving belongs to partition='criterion_group'",
+        ),
         ({"records_steps": -1}, "records_steps=-1"),
         ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
         ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),
@@ -614,3 +627,46 @@ def test_a_resumed_order_is_that_of_the_epoch() -> None:
         resumed.set_epoch(epoch)
         resumed.set_epoch(epoch)  # more than one wrapper may tell it
         assert list(resumed) == epochs[epoch]
+
+
+def test_the_papers_settings_are_one_word_away(config: Callable[..., RTTConfig]) -> None:
+    paper = config(preset="paper")
+    assert (paper.partition, paper.token_weight, paper.combine, paper.sigma_floor) == ("intra_sample", 0.5, "add", 0.0)
+    assert (paper.loss_type, paper.epsilon, paper.epsilon_high, paper.beta) == ("grpo", 0.2, 0.27, 0.0)
+    assert config(preset="paper", reward="aon", token_weight=0.5).reward == "aon"
+    with pytest.raises(ConfigurationError, match=r"preset='paper' sets token_weight=0.5, not 0.1; drop one of them"):
+        config(preset="paper", token_weight=0.1)
+    with pytest.raises(ConfigurationError, match=r"preset='papre'; expected one of \['paper'\]"):
+        config(preset="papre")
+
+
+def test_fewer_tasks_than_a_rollout_asks_for_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
+    assert config().generation_batch_size // config().num_generations == 2
+    with pytest.raises(
+        ConfigurationError, match=r"train_dataset has 1 tasks, fewer than the 2 prompts of a rollout \(8 "
+    ):
+        rtt_trainer(tasks[:1], config())
+    rtt_trainer(tasks[:2], config())
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_none(
+    tasks: list[Task], config: Callable[..., RTTConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = rtt_trainer(tasks, config(max_steps=3))
+    before: list[dict[str, torch.Tensor]] = []
+    plain = trainer._compute_loss
+
+    def broken(model: Any, inputs: Any) -> torch.Tensor:
+        loss: torch.Tensor = plain(model, inputs)
+        if trainer.state.global_step == 1:
+            before.append({name: value.clone() for name, value in trainer.model.state_dict().items()})
+            return loss * float("nan")
+        return loss
+
+    monkeypatch.setattr(trainer, "_compute_loss", broken)
+    with pytest.raises(
+        NonFiniteLossError, match=r"the loss of step 2 is nan; the weights are those of the step before"
+    ):
+        trainer.train()
+    assert all(torch.equal(value, before[0][name]) for name, value in trainer.model.state_dict().items())
+    assert all(value.isfinite().all() for value in before[0].values())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from verifiers.examples import muldimif
-from verifiers.test_rule_evidence import IFBENCH, IFEVAL, RULES, assert_evidence_is_sound
+from verifiers.test_rule_evidence import CORRECTED, IFBENCH, IFEVAL, RULES, assert_evidence_is_sound
 
 from rtt.verdicts import Outcome
 from rtt.verifiers import loose_variants, verify_rule
@@ -102,6 +102,13 @@ WORST = ("open brackets", "line breaks inside", "asterisks", "small words", "nes
 )
 def test_every_rule_of_ifbench_answers_within_two_seconds(name: str) -> None:
     assert_answers_in_time(RESPONSES[name], IFBENCH)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in WORST else pytest.param(name, marks=pytest.mark.slow) for name in (*RESPONSES, *TABLES)]
+)
+def test_every_corrected_rule_answers_within_two_seconds(name: str) -> None:
+    assert_answers_in_time({**RESPONSES, **TABLES}[name], CORRECTED)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from typing import Any
 from benchmark_data import benchmark_file
 from hypothesis import example, given
 from hypothesis import strategies as st
-from verifiers.examples import muldimif
+from verifiers.examples import corrected, muldimif
 
+from rtt.errors import RuleArgumentsError
+from rtt.rule_schemas import rule_names, validate_arguments
 from rtt.verdicts import Outcome, Span, Verdict
 from rtt.verifiers import counterfactual, verify_rule
 
@@ -112,7 +115,16 @@ IFBENCH: list[tuple[str, dict[str, Any]]] = [
     ("sentence:increment", {"small_n": 1}),
     ("sentence:keyword", {"word": "word", "N": 1}),
 ]
-RULES = IFEVAL + IFBENCH
+SPAN = {"prompt_to_repeat": "the word", "n_start": 0, "n_end": 1}
+CORRECTED = [
+    *(
+        (f"rtt:{name}", SPAN if name == "repeat:repeat_span" else arguments)
+        for name, arguments in IFEVAL + IFBENCH
+        if f"rtt:{name}" in rule_names("rtt")
+    ),
+    *((name, arguments) for name, arguments, _, _ in corrected.MULDIMIF),
+]
+RULES = IFEVAL + IFBENCH + CORRECTED
 
 SATISFIED, VIOLATED = Outcome.SATISFIED, Outcome.VIOLATED
 
@@ -156,11 +168,25 @@ NOT_LOCAL = {
     ("format:quotes", SATISFIED),
     ("format:parentheses", SATISFIED),
 }
+NOT_LOCAL |= {
+    (f"rtt:{name}", outcome)
+    for name, outcome in NOT_LOCAL
+    if name not in ("count:keywords_multiple", "format:no_bullets_bullets")
+}
+NOT_LOCAL |= {
+    # Without it, what stands before is the end.
+    ("rtt:punctuation:ending", SATISFIED),
+    ("rtt:punctuation:ending", VIOLATED),
+}
 NOT_DECIDED = {
     "words:start_verb": "takes NLTK's tagger",
     "custom:csv_city": "not readable as CSV",
     "custom:csv_quotes": "which the official check has no verdict on",
     "custom:csv_special_character": "not readable as CSV",
+    "rtt:custom:csv_special_character": "not readable as CSV",
+    "rtt:language:response_language": "no language can be detected",
+    "rtt:change_case:english_capital": "no language can be detected",
+    "rtt:change_case:english_lowercase": "no language can be detected",
 }
 """Where a rule may leave the verdict open, and how its reason says so."""
 
@@ -282,7 +308,7 @@ def unsettled(text: str, rule: tuple[str, dict[str, Any]]) -> str | None:
             rule[0] == "startend:quotation"
         ):
             return None  # nothing is left, or what was missing still is
-        if rule[0].startswith("change_case:english") and after.evidence == ():
+        if rule[0].removeprefix("rtt:").startswith("change_case:english") and after.evidence == ():
             return None  # only the language is left to violate
         if after.reason == "0 answers, expected 2" or after.reason == "1 answers, expected 2":
             return None  # of two equal answers the second is gone, and another one is needed
@@ -300,6 +326,14 @@ def test_changing_the_evidence_turns_the_verdict(text: str, rule: tuple[str, dic
     assert unsettled(text, rule) is None
 
 
+def corrected_of(name: str, arguments: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The corrected rule with the same arguments, if there is one that takes them."""
+    if f"rtt:{name}" in rule_names("rtt"):
+        with contextlib.suppress(RuleArgumentsError):  # the words of a span may not be there
+            validate_arguments(f"rtt:{name}", arguments)
+            yield f"rtt:{name}", arguments
+
+
 def responses() -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     files = ("ifeval_rtt", "ifeval_stress", "ifbench_sample", "ifbench_stress")
     for name in (f"golden/{file}.jsonl" for file in files):
@@ -307,6 +341,8 @@ def responses() -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
             row = json.loads(line)
             for rule in zip(row["instruction_id_list"], row["kwargs"], strict=True):
                 yield row["response"], rule
+                for other in corrected_of(*rule):
+                    yield row["response"], other
 
 
 def test_changing_the_evidence_turns_the_verdict_on_real_responses() -> None:

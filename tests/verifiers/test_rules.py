@@ -10,7 +10,7 @@ import importlib.util
 from typing import Any
 
 import pytest
-from verifiers.examples import ifbench_counting, ifbench_form, muldimif
+from verifiers.examples import corrected, ifbench_counting, ifbench_form, muldimif
 from verifiers.marked import mark, unmark
 
 from rtt.rule_schemas import rule_names
@@ -286,6 +286,7 @@ REST: list[Case] = [
 CASES = KEYWORDS + LENGTH + CONTENT + LAYOUT + REST + ifbench_counting.CASES + ifbench_form.CASES + muldimif.CASES
 
 
+CASES += corrected.CASES
 CASES += muldimif.CHINESE if importlib.util.find_spec("zhconv") else []
 
 

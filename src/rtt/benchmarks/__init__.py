@@ -11,6 +11,7 @@
     ifeval        25 types        rules                strict, loose    prompt-level strict
     ifbench       58 types        rules                strict, loose    prompt-level loose
     muldimif      12 types        rules                strict           all constraints of a prompt
+    advancedif    rubrics         a judge              strict           all rubrics of a prompt
 
 Scoring imports no torch; a model that runs here does, in its sampler alone.
 """
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BENCHMARKS", "Benchmark", "HubData", "Prompt", "Sampling", "benchmark"]
 
-BENCHMARKS = ("ifeval", "ifbench", "muldimif")
+BENCHMARKS = ("ifeval", "ifbench", "muldimif", "advancedif")
 """The names of the benchmarks, each a module here that exports its :class:`Benchmark` as ``BENCHMARK``."""
 
 
@@ -42,12 +43,14 @@ class Prompt:
         task: the prompt and its rubric; ``task.metadata["key"]`` is the key too.
         types: [K], the type of each criterion, by which tables are made: ``"keywords:existence"``.
         labels: what else tables are made by: ``{"difficulty": "Level 3"}``.
+        response: the one that the data file itself brings, or None.
     """
 
     key: int | str
     task: Task
     types: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
+    response: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Benchmark:
         loose: whether it has a loose mode.
         headline: the metric that its authors report, by its name in the summary.
         sampling: how its authors sample.
+        judged: whether a model decides, and no rule.
+        keyed: whether its rows have keys; if not, ``parse`` finds a row's number under ``key``, from 1.
     """
 
     name: str
@@ -98,6 +103,8 @@ class Benchmark:
     loose: bool
     headline: str
     sampling: Sampling
+    judged: bool = False
+    keyed: bool = True
 
     @property
     def metrics(self) -> tuple[str, ...]:

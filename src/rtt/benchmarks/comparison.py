@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rtt.benchmarks.folders import RUN, SUMMARY, VERDICTS
+from rtt.benchmarks.general import BENCHMARK, MODE, read_questions, results_file
 from rtt.errors import ConfigurationError, DataError
 from rtt.json_lines import LineError, decode_line, read_lines
 from rtt.statistics import Counter, Interval, Tally, detectable_difference, difference, holm, mcnemar
@@ -41,6 +42,7 @@ class Run:
         data: the digest of its data.
         answers: by key, the outcomes of each response.
         types: by key, the type of each instruction; empty where the folder does not say.
+        judge: the model that decided, as ``run.json`` describes it; None where rules did.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Run:
     data: str
     answers: Mapping[int | str, Sequence[Answer]]
     types: Mapping[int | str, Sequence[str]]
+    judge: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Comparison:
     Attributes:
         name: the run's.
         metrics: a difference for each metric of the benchmark.
-        types: one for each type of instruction, in the strict mode.
+        types: one for each type of instruction, in the strict mode; of lm_eval, for each task or group of tasks.
         left_out: prompts that one of the two did not answer.
     """
 
@@ -113,20 +116,27 @@ class Comparison:
 
 
 def read_run(folder: Path, name: str | None = None) -> Run:
-    """Read the folder of a finished run.
+    """Read the folder of a finished run: of `rtt evaluate`, or of lm_eval with ``--log_samples``.
 
     Raises:
-        ConfigurationError: it is no folder of a run, or the run is not finished.
+        ConfigurationError: it is no folder of a run, or the run is not finished, or it has no samples.
         DataError: a file in it is damaged.
     """
     if not (folder / RUN).is_file():
-        raise ConfigurationError(f"{folder} is no folder of a run, it has no {RUN}; expected what `rtt evaluate` wrote")
+        results = results_file(folder)
+        if results is None:
+            raise ConfigurationError(
+                f"{folder} is no folder of a run, it has no {RUN}; expected what `rtt evaluate` or lm_eval wrote"
+            )
+        questions, tasks = read_questions(results)
+        return Run(name or folder.name, BENCHMARK, "", questions, tasks)
     if not (folder / VERDICTS).is_file() or not (folder / SUMMARY).is_file():
         raise ConfigurationError(f"{folder} holds a run that is not finished; go on with it by the same `rtt evaluate`")
     try:
         identity = json.loads((folder / RUN).read_text(encoding="utf-8"))
         benchmark, digest = str(identity["benchmark"]), str(identity["data"]["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+        judge = identity.get("judge")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{folder / RUN} is damaged: {error!r}; evaluate again with --fresh") from None
     answers: dict[int | str, list[Answer]] = {}
     types: dict[int | str, Sequence[str]] = {}
@@ -141,29 +151,37 @@ def read_run(folder: Path, name: str | None = None) -> Run:
             {mode: value[mode] for mode in ("strict", "loose") if mode in value}
         )
         types[value["key"]] = value.get("types", ())
-    return Run(name or folder.name, benchmark, digest, answers, types)
+    return Run(name or folder.name, benchmark, digest, answers, types, judge)
 
 
 def compare(reference: Run, others: Sequence[Run], *, seed: int = 0) -> list[Comparison]:
     """Compare runs with a reference.
 
     Raises:
-        ConfigurationError: the runs are of different benchmarks or data, or answer no prompt in common.
+        ConfigurationError: the runs are of different benchmarks or data, were judged by different judges, or answer no
+            prompt in common.
     """
     found = []
     for other in others:
         if (other.benchmark, other.data) != (reference.benchmark, reference.data):
             what = "benchmarks" if other.benchmark != reference.benchmark else "data files"
             raise ConfigurationError(f"{reference.name} and {other.name} are of different {what}, so they do not pair")
+        if other.judge != reference.judge:
+            raise ConfigurationError(
+                f"{reference.name} and {other.name} were not judged alike ({json.dumps(reference.judge)}, "
+                f"{json.dumps(other.judge)}), so a difference would be the judges' too; judge both alike"
+            )
         keys = [key for key in reference.answers if key in other.answers]
         if not keys:
             raise ConfigurationError(f"{reference.name} and {other.name} answer no prompt in common")
-        modes = [mode for mode in ("strict", "loose") if mode in reference.answers[keys[0]][0]]
+        pairs = [(reference.answers[key], other.answers[key]) for key in keys]
         metrics = []
-        for mode in modes:
-            pairs = [(reference.answers[key], other.answers[key]) for key in keys]
-            metrics.append(_prompts(pairs, mode, seed))
-            metrics.append(_instructions(pairs, mode, f"instruction_{mode}", seed))
+        for mode in reference.answers[keys[0]][0]:
+            if mode == MODE:  # a question is one instruction
+                metrics.append(_prompts(pairs, mode, "accuracy", seed))
+            else:
+                metrics.append(_prompts(pairs, mode, f"prompt_{mode}", seed))
+                metrics.append(_instructions(pairs, mode, f"instruction_{mode}", seed))
         found.append(
             Comparison(
                 other.name,
@@ -197,7 +215,7 @@ def _adjusted(found: Sequence[Comparison]) -> list[Comparison]:
 Pair = tuple[Sequence[Answer], Sequence[Answer]]
 
 
-def _prompts(pairs: Sequence[Pair], mode: str, seed: int) -> Difference:
+def _prompts(pairs: Sequence[Pair], mode: str, name: str, seed: int) -> Difference:
     """Whole prompts; with one response each side, those that are determined on both."""
     single = all(len(one) == len(other) == 1 for one, other in pairs)
     left, right = Counter(len(pairs)), Counter(len(pairs))
@@ -215,10 +233,10 @@ def _prompts(pairs: Sequence[Pair], mode: str, seed: int) -> Difference:
                     counter.add(number, value)
     one, other = left.tally(), right.tally()
     if not single:
-        return _difference(f"prompt_{mode}", one, other, seed, compared=len(pairs))
+        return _difference(name, one, other, seed, compared=len(pairs))
     only_reference, only_other = table[True, False], table[False, True]
     return _difference(
-        f"prompt_{mode}",
+        name,
         one,
         other,
         seed,
@@ -255,7 +273,8 @@ def _types(reference: Run, other: Run, keys: Sequence[int | str], seed: int) -> 
         used = [key for key in keys if kind in reference.types[key]]
         places = [[k for k, name in enumerate(reference.types[key]) if name == kind] for key in used]
         pairs = [(reference.answers[key], other.answers[key]) for key in used]
-        found.append(_instructions(pairs, "strict", kind, seed, places))
+        mode = next(iter(pairs[0][0][0]))
+        found.append(_instructions(pairs, mode, kind, seed, places))
     return sorted((one for one in found if one.compared), key=lambda one: one.interval.value)
 
 

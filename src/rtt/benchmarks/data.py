@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from rtt.benchmarks import Benchmark, Prompt
 from rtt.errors import DataError, MissingDependencyError
@@ -55,9 +57,9 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
     prompts: list[Prompt] = []
     problems: list[str] = []
     places: dict[int | str, str] = {}
-    for place, row in rows:
+    for number, (place, row) in enumerate(rows, start=1):
         try:
-            prompt = benchmark.parse(row)
+            prompt = benchmark.parse(row if benchmark.keyed else {"key": number, **row})
         except DataError as error:
             problems.append(f"{place}: {error}")
             if len(problems) >= MAX_PROBLEMS:
@@ -75,6 +77,24 @@ def read_prompts(benchmark: Benchmark, file: Path | None = None) -> Data:
     if not prompts:
         raise DataError(f"{name}: has no row in it; expected the data file of {benchmark.title}")
     return Data(tuple(prompts), name, digest)
+
+
+Row = TypeVar("Row", bound=BaseModel)
+
+
+def validated(model: type[Row], row: Mapping[str, Any], title: str) -> Row:
+    """The row of a data file as its model.
+
+    Raises:
+        DataError: something does not fit; the message names the first such field, and the benchmark by its title.
+    """
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        words = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"{field}: {words}; expected a row of {title}'s data file") from None
 
 
 def _digest(file: Path) -> str:
@@ -154,7 +174,7 @@ def _hub_rows(benchmark: Benchmark) -> tuple[Iterator[tuple[str, Mapping[str, An
         ) from error
     where = benchmark.hub
     try:
-        rows = datasets.load_dataset(where.name, split=where.split)
+        rows = datasets.load_dataset(where.name, split=where.split)  # nosec B615 # the benchmark's own set; rows only
     except Exception as error:  # the library passes on errors of its HTTP client, and these differ by version
         raise DataError(
             f"the hub does not give {where.name} (split {where.split!r}): {error}; name its data file with --data"

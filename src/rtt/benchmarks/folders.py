@@ -70,7 +70,7 @@ class RunFolder:
             return None
         try:
             return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{file} is damaged ({error}); --fresh deletes the run") from error
 
     def answered(self, prompts: Iterable[Prompt]) -> dict[int | str, Mapping[str, Any]]:

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from rtt.benchmarks import Benchmark, HubData, Prompt, Sampling
+from rtt.benchmarks.data import validated
 from rtt.errors import DataError
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.rule_schemas.muldimif import rule_of_label
@@ -60,12 +61,7 @@ def parse(row: Mapping[str, Any]) -> Prompt:
     Raises:
         DataError: the row is none; the message names the field.
     """
-    try:
-        read = _Row.model_validate(row)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise DataError(f"{field}: {first['msg']}; expected a row of MulDimIF's data file") from None
+    read = validated(_Row, row, "MulDimIF")
     criteria = []
     for k, (category, subcategory, text) in enumerate(read.constraints):
         try:

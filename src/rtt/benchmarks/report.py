@@ -53,35 +53,38 @@ def to_markdown(benchmark: Benchmark, summary: Mapping[str, Any], run: Mapping[s
         ("type", "instructions", *modes),
         [(name, str(row["n"]), *(_share(row[mode]) for mode in modes)) for name, row in rows],
     )
-    lines += [
-        "",
-        "## By group",
-        "",
-        "Per prompt: the share of prompts in which all instructions of the group hold.",
-        "",
-    ]
-    lines += table(
-        ("group", "instructions", *modes, *(f"per prompt, {mode}" for mode in modes)),
-        [
-            (
-                name,
-                str(row["n"]),
-                *(_share(row[mode]) for mode in modes),
-                *(_share(row[f"prompt_{mode}"]) for mode in modes),
-            )
-            for name, row in summary["groups"].items()
-        ],
-    )
+    if summary["groups"].keys() != summary["types"].keys():
+        lines += [
+            "",
+            "## By group",
+            "",
+            "Per prompt: the share of prompts in which all instructions of the group hold.",
+            "",
+        ]
+        lines += table(
+            ("group", "instructions", *modes, *(f"per prompt, {mode}" for mode in modes)),
+            [
+                (
+                    name,
+                    str(row["n"]),
+                    *(_share(row[mode]) for mode in modes),
+                    *(_share(row[f"prompt_{mode}"]) for mode in modes),
+                )
+                for name, row in summary["groups"].items()
+            ],
+        )
     for label, values in summary["labels"].items():
         lines += ["", f"## By {label}", ""]
         heads = [f"{level}, {mode}" for mode in modes for level in ("prompt", "instruction")]
+        left = [f"undetermined, {mode}" for mode in modes if summary["undetermined"][mode]]
         lines += table(
-            (label, "responses", *heads),
+            (label, "responses", *heads, *left),
             [
                 (
                     value,
                     str(row["n"]),
                     *(_share(row[f"{level}_{mode}"]) for mode in modes for level in ("prompt", "instruction")),
+                    *(str(row[f"undetermined_{mode}"]) for mode in modes if summary["undetermined"][mode]),
                 )
                 for value, row in values.items()
             ],
@@ -127,7 +130,10 @@ def _undetermined(benchmark: Benchmark, summary: Mapping[str, Any]) -> list[str]
     if not left:
         return []
     counts = ", ".join(f"{count:,} {mode}" for mode, count in left.items())
-    return [f"Undetermined, and in no rate: {counts} of {summary['instructions']:,} instructions.", ""]
+    words = f"Undetermined, and in no rate: {counts} of {summary['instructions']:,} instructions"
+    if benchmark.judged:
+        words += f"; the judge gave {summary['failed']:,} of them no usable answer, and could not tell the others"
+    return [f"{words}.", ""]
 
 
 def _share(value: float | None) -> str:

@@ -24,8 +24,9 @@ def summarise(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
     Returns:
         ``n`` (prompts), ``responses``, ``instructions``; each of the benchmark's metrics as a rate in [0, 1] (null
         where nothing was determined); ``intervals``, the same names with ``[low, high]``; ``headline``, the name of
-        the metric that the authors report; ``undetermined``, verdicts by mode; ``types`` and ``groups`` (a type's name
-        up to its last colon) and ``labels``, tables of the same figures.
+        the metric that the authors report; ``undetermined``, verdicts by mode; ``failed``, strict verdicts that nobody
+        gave (a judge without a usable answer, a rule that could not run); ``types`` and ``groups`` (a type's name up to
+        its last colon) and ``labels``, tables of the same figures.
 
     Raises:
         ValueError: there is nothing to summarise.
@@ -54,6 +55,7 @@ def summarise(benchmark: Benchmark, scored: Sequence[Scored]) -> dict[str, Any]:
         mode: sum(outcome is Outcome.UNDETERMINED for one in scored for outcome in outcomes(one, mode))
         for mode in modes
     }
+    summary["failed"] = sum(verdict.failed for one in scored for verdict in one.verdicts)
     types = sorted({kind for one in scored for kind in one.answer.prompt.types})
     summary["types"] = {kind: _row(scored, modes, partial(operator.eq, kind)) for kind in types}
     summary["groups"] = {
@@ -136,6 +138,7 @@ def _labels(scored: Sequence[Scored], modes: Sequence[str]) -> dict[str, Any]:
                 row[f"prompt_{mode}"] = _rate([passes(outcomes(one, mode)) for one in chosen])
                 flat = [outcome for one in chosen for outcome in outcomes(one, mode)]
                 row[f"instruction_{mode}"] = _rate(_passed(flat))
+                row[f"undetermined_{mode}"] = sum(outcome is Outcome.UNDETERMINED for outcome in flat)
             tables[name][value] = row
     return tables
 

@@ -5,8 +5,13 @@
     ├── verify          rtt.cli.verify.verify
     ├── evaluate        rtt.cli.evaluate.evaluate
     ├── compare         rtt.cli.compare.compare
+    ├── inspect         rtt.cli.inspect.inspect
+    ├── report          rtt.cli.report.report
+    ├── audit           rtt.cli.audit.audit
+    ├── show            rtt.cli.show.show
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
+    ├── import          rtt.cli.importing.import_command
     ├── relevance       rtt.cli.relevance.relevance
     ├── discriminator   rtt.cli.discriminator.discriminator, a group of its own
     └── demo            rtt.cli.demo.demo
@@ -41,20 +46,31 @@ class Command:
         module: the module that exports a click command under the command's own name.
         summary: one line of help.
         extra: the optional dependencies that the command needs, by the name of the extra, or None.
+        function: what the module calls the command, where Python does not allow its own name.
     """
 
     module: str
     summary: str
     extra: str | None = None
+    function: str | None = None
 
 
 COMMANDS = {
     "train": Command("rtt.cli.train", "Train a model on tasks with RTT-GRPO, or with a baseline.", extra="train"),
     "verify": Command("rtt.cli.verify", "Check responses against their tasks; show verdicts with their evidence."),
-    "evaluate": Command("rtt.cli.evaluate", "Score models or responses on IFEval, IFBench or MulDimIF.", extra="train"),
+    "evaluate": Command(
+        "rtt.cli.evaluate", "Score models or responses on IFEval, IFBench, MulDimIF or AdvancedIF.", extra="train"
+    ),
     "compare": Command("rtt.cli.compare", "Say which differences between runs of a benchmark are more than noise."),
+    "inspect": Command("rtt.cli.inspect", "See which words a criterion hung on and what each token earned, as HTML."),
+    "report": Command("rtt.cli.report", "See the curves of training runs over each other, as HTML."),
+    "audit": Command("rtt.cli.audit", "Look for what has gone wrong in a training run, from its records."),
+    "show": Command("rtt.cli.show", "Show a training run's responses, with what each token was credited with."),
     "judge": Command("rtt.cli.judge", "Measure how far a judge's verdicts can be trusted.", extra="judge"),
     "rubric": Command("rtt.cli.rubric", "Let a model draft rubrics; read, mend and accept them."),
+    "import": Command(
+        "rtt.cli.importing", "Turn public sets of prompts with rubrics into tasks.", function="import_command"
+    ),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
     "discriminator": Command(
         "rtt.cli.discriminator", "Make, train and measure the model that locates a criterion's words.", extra="train"
@@ -70,8 +86,10 @@ class Refusal(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print ``rtt: message`` on standard error."""
-        click.echo(f"rtt: {self.message}", err=True)
+        """Print ``rtt: message`` on standard error; words of a file or an endpoint in it command no terminal."""
+        from rtt.cli.terminal import visible
+
+        click.echo(f"rtt: {visible(self.message)}", err=True)
 
 
 class LazyGroup(click.Group):
@@ -94,10 +112,11 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return None
         try:
-            command = getattr(importlib.import_module(self.lazy[cmd_name].module), cmd_name)
+            found = self.lazy[cmd_name]
+            command = getattr(importlib.import_module(found.module), found.function or cmd_name)
         except ImportError as error:
             raise self._missing(ctx, cmd_name, error) from error
-        assert isinstance(command, click.Command)
+        assert isinstance(command, click.Command)  # nosec B101 # a fact for the type checker
         return command
 
     def resolve_command(
@@ -167,14 +186,21 @@ def cli() -> None:
         rtt evaluate ifeval --model ./my-model --out runs/mine
         rtt compare runs/base runs/mine
     \b
-    Train a model of your own:
-        rtt train config.yaml --learning_rate 1e-6
+    Train a model of your own, on tasks from a public set, then see what each token earned:
+        rtt import if-rlvr train.jsonl --out tasks.jsonl --unknown-rule judge
+        rtt train config.yaml --learning_rate 1e-6 --records_steps 10
+        rtt inspect runs/mine -o mine.html
+    \b
+    What has gone wrong in a run, and what its tokens were credited with:
+        rtt audit tasks.jsonl runs/mine
+        rtt show runs/mine --task mail/7
     \b
     Train the model that finds the words a criterion hangs on, and look at what it finds:
         rtt discriminator --help
         rtt relevance tasks.jsonl responses.jsonl
 
-    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what.
+    Exit codes: 0 done; 1 interrupted; 2 something given cannot be used, and the message says what;
+    3 there are alarms (rtt audit --fail-on).
     With RTT_DEBUG=1 in the environment, errors show where they arose.
     """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--types/--no-types", default=True, help="Show the types of instructions too (default).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap.")
 def compare(folders: tuple[Path, ...], out: Path | None, names: str | None, types: bool, seed: int) -> None:
-    """Compare runs of `rtt evaluate` with the first one, prompt by prompt, and say what is noise.
+    """Compare runs of `rtt evaluate`, or of lm_eval, with the first one, prompt by prompt, and say what is noise.
 
     A difference is called better or worse only where its 95 % interval (bootstrap, paired by prompt) leaves out zero
     and, for whole prompts, McNemar's exact test agrees at 5 %, adjusted by Holm's method for the number of runs. Where
@@ -39,6 +39,8 @@ def compare(folders: tuple[Path, ...], out: Path | None, names: str | None, type
     Before and after training; three checkpoints against the first:
         rtt compare runs/before runs/after
         rtt compare runs/base runs/step-100 runs/step-200 runs/step-300 --out runs/comparison
+    Is general ability kept? Folders that lm_eval wrote with --log_samples:
+        rtt compare runs/general-before runs/general-after
     """
     from rtt.benchmarks.comparison import compare as compare_runs
     from rtt.benchmarks.comparison import read_run

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtt.benchmarks import BENCHMARKS
+from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
 from rtt.cli.terminal import console, count_bars, counted, print_table, refuse_overwriting
-from rtt.errors import ConfigurationError, DataError
+from rtt.errors import ConfigurationError, DataError, VerifierError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rtt.benchmarks.folders import RunFolder
     from rtt.benchmarks.samplers import Sampler
     from rtt.benchmarks.scoring import Answer, Scored
+    from rtt.verifiers.judge import Judge
 
 REASONING_END = "</think>"
 
@@ -61,7 +63,7 @@ REASONING_END = "</think>"
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N prompts of the data.")
 @click.option("--temperature", type=click.FloatRange(min=0), help="Of sampling.  [default: as the authors do]")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Where a response is cut.  [default: 1280 to 2048]")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Where a response is cut.  [default: 1280 to 4096]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Responses at a time.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of sampling.")
 @click.option(
@@ -72,6 +74,9 @@ REASONING_END = "</think>"
 @click.option("--require-all", is_flag=True, help="Refuse a file of responses that leaves prompts unanswered.")
 @click.option(
     "--resume/--fresh", default=True, help="Go on with the run in --out (default), or delete it and begin anew."
+)
+@judge_options(
+    prefix="judge-", help="For advancedif: a model behind an OpenAI-compatible endpoint, which decides the rubrics."
 )
 def evaluate(
     bench: str,
@@ -91,10 +96,12 @@ def evaluate(
     reasoning_end: str | None,
     require_all: bool,
     resume: bool,
+    judge: JudgeChoice | None,
 ) -> None:
-    """Score a model, or a file of responses, on BENCH: ifeval, ifbench or muldimif.
+    """Score a model, or a file of responses, on BENCH: ifeval, ifbench, muldimif or advancedif.
 
-    Verdicts are those of the benchmark's official evaluator. A run that was stopped goes on by the same command.
+    Verdicts are those of the benchmark's official evaluator; AdvancedIF's are those of the model that --judge names. A
+    run that was stopped goes on by the same command.
 
     \b
     A file of responses; a model in a folder; a GGUF file:
@@ -104,6 +111,12 @@ def evaluate(
     \b
     A model behind a server, which is faster for large ones:
         rtt evaluate ifeval --model Qwen/Qwen3-8B --base-url http://127.0.0.1:8000/v1 --out runs/qwen3-8b
+    \b
+    AdvancedIF by a judge; without --model and --responses, the responses that its data file holds:
+        rtt evaluate advancedif --data if_oss_full_data.csv --model ./my-model --out runs/advancedif \\
+            --judge Qwen/Qwen3-32B --judge-base-url http://127.0.0.1:8000/v1
+        OPENAI_API_KEY=... rtt evaluate advancedif --data answered.jsonl --out runs/answered \\
+            --judge o3-mini --judge-temperature none
     \b
     Does it run at all?
         rtt evaluate ifeval --model ./my-model --limit 8 --max-new-tokens 64 --out runs/try
@@ -121,14 +134,22 @@ def evaluate(
     from rtt.benchmarks.data import read_prompts
     from rtt.benchmarks.folders import RunFolder
 
-    if (model is None) == (responses is None):
+    benchmark = find(bench)
+    answered = benchmark.judged and data is not None and model is None and responses is None  # by the data file itself
+    if (model is None) == (responses is None) and not answered:
         raise ConfigurationError("expected one of --model, which answers the prompts, and --responses, which is scored")
+    if benchmark.judged and judge is None:
+        raise ConfigurationError(
+            f"a model decides {benchmark.title}'s rubrics, no rule does; name one with --judge MODEL, and its server "
+            "with --judge-base-url URL if it is not at OpenAI"
+        )
+    if judge is not None and not benchmark.judged:
+        raise ConfigurationError(f"rules decide {benchmark.title}, no model is asked; expected no --judge")
     if base_url is not None and model is None:
         raise ConfigurationError("--base-url names a server, but no --model says which model to ask there")
-    if responses is not None:
-        refuse_overwriting(out / "responses.jsonl", responses)
+    refuse_overwriting(out / "responses.jsonl", *(file for file in (responses, data) if file is not None))
     stderr = console(stderr=True)
-    benchmark = find(bench)
+    source = None if judge is None else judge.build()
     found = read_prompts(benchmark, data)
     if limit is not None:
         found = replace(found, prompts=found.prompts[:limit])
@@ -138,13 +159,21 @@ def evaluate(
         "data": {"name": found.name, "sha256": found.digest, "prompts": len(found.prompts)},
         "reasoning end": mark or None,
     }
-    if responses is not None:
-        answers = _read(responses, found, mark or None, require_all=require_all, where=stderr)
-        identity["responses"] = "standard input" if str(responses) == "-" else responses.name
+    if judge is not None:
+        identity["judge"] = judge.describe()
+    if model is None:
+        if responses is None:
+            answers = _own(found, mark or None)
+            identity["responses"] = name = found.name
+        else:
+            answers = _read(responses, found, mark or None)
+            identity["responses"] = name = "standard input" if str(responses) == "-" else responses.name
+        _tell_missing(name, answers, found, require_all=require_all, where=stderr)
         folder = RunFolder(out, identity, fresh=not resume)
         folder.rewrite([{"key": answer.prompt.key, "response": answer.text} for answer in answers])
     else:
-        assert model is not None
+        if source is not None:
+            source.check_key()  # now, and not after all responses
         sampling = _sampling(benchmark, temperature, max_new_tokens)
         with ExitStack() as stack:
             if base_url is not None:
@@ -157,14 +186,36 @@ def evaluate(
             identity |= {"model": described, "sampling": _described(sampling, None if base_url else batch_size, seed)}
             folder = RunFolder(out, identity, fresh=not resume)
             answers = _sample(folder, sampler, found.prompts, mark or None, stderr)
-    _finish(benchmark, folder, _score(benchmark, answers, stderr), identity, found)
+    if judge is None or source is None:
+        scored = _score(benchmark, answers, stderr)
+    else:
+        with _resumable(folder, stderr):
+            scored = _judge(benchmark, answers, judge, source, stderr)
+    _finish(benchmark, folder, scored, identity, found)
+    if source is not None:
+        print_report(stderr, source.report)
 
 
 # --------------------------------------------------------------------------------------------------------- responses
 
 
-def _read(responses: Path, data: Data, mark: str | None, *, require_all: bool, where: Console) -> list[Answer]:
-    """The responses of a file in its order; those that answer no prompt refuse it, prompts without one are told."""
+def _own(data: Data, mark: str | None) -> list[Answer]:
+    """The responses that the data file itself brings."""
+    from rtt.benchmarks.folders import without_reasoning
+    from rtt.benchmarks.scoring import Answer
+
+    texts = [(prompt, prompt.response) for prompt in data.prompts]
+    answers = [Answer(prompt, without_reasoning(text, mark)) for prompt, text in texts if text is not None]
+    if not any(answer.text.strip() for answer in answers):
+        raise ConfigurationError(
+            f"{data.name} holds no responses; expected one of --model, which answers the prompts, and --responses, "
+            "which is scored"
+        )
+    return answers
+
+
+def _read(responses: Path, data: Data, mark: str | None) -> list[Answer]:
+    """The responses of a file in its order; those that answer no prompt refuse it."""
     from rtt.answers import read_responses
     from rtt.benchmarks.folders import without_reasoning
     from rtt.benchmarks.scoring import Answer
@@ -177,15 +228,19 @@ def _read(responses: Path, data: Data, mark: str | None, *, require_all: bool, w
     ]
     if not answers:
         raise DataError(f"{responses}: has no response in it; expected one JSON object a line")
+    return answers
+
+
+def _tell_missing(name: str, answers: Sequence[Answer], data: Data, *, require_all: bool, where: Console) -> None:
+    """Tell which prompts these responses leave unanswered, or refuse them."""
     answered = {answer.prompt.key for answer in answers}
     missing = [prompt.key for prompt in data.prompts if prompt.key not in answered]
     if missing:
         some = ", ".join(repr(key) for key in missing[:5]) + (", ..." if len(missing) > 5 else "")
-        words = f"{responses} answers {len(answered):,} of {counted(len(data.prompts), 'prompt')}, not {some}"
+        words = f"{name} answers {len(answered):,} of {counted(len(data.prompts), 'prompt')}, not {some}"
         if require_all:
             raise DataError(f"{words}; expected a response to each, or no --require-all")
         where.print(f"{words}: figures are of those that are answered", soft_wrap=True)
-    return answers
 
 
 # -------------------------------------------------------------------------------------------------------------- models
@@ -294,6 +349,27 @@ def _score(benchmark: Benchmark, answers: Sequence[Answer], where: Console) -> l
     return scored
 
 
+def _judge(
+    benchmark: Benchmark, answers: Sequence[Answer], choice: JudgeChoice, judge: Judge, where: Console
+) -> list[Scored]:
+    """Put the responses to the judge, many at once; what it has answered before it is not asked again."""
+    from rtt.benchmarks.scoring import score
+
+    scored: list[Scored] = []
+    total = sum(len(answer.prompt.types) for answer in answers)
+    with judge, count_bars(where) as bars:
+        bar = bars.add_task("judge", total=total)
+        for batch in batches(answers, choice):
+            scored += score(benchmark, batch, judge, progress=lambda count: bars.advance(bar, count))
+            report = judge.report
+            if report.failed and report.failed == report.criteria:
+                reason = next(verdict.reason for one in scored for verdict in one.verdicts if verdict.failed)
+                raise VerifierError(f"the judge gave no usable answer; for the first criterion: {reason}")
+            if not where.is_terminal:  # a log shows no bar
+                where.print(f"judged: {len(scored):,} of {counted(len(answers), 'response')}")
+    return scored
+
+
 def _finish(
     benchmark: Benchmark, folder: RunFolder, scored: Sequence[Scored], identity: Mapping[str, Any], data: Data
 ) -> None:
@@ -312,7 +388,10 @@ def _finish(
     print_table(stdout, (benchmark.title, "rate"), headline_rows(benchmark, summary))
     left = max(summary["undetermined"].values())
     if left:
-        stdout.print(f"{left:,} of {counted(summary['instructions'], 'instruction')} undetermined, in no rate")
+        words = f"{left:,} of {counted(summary['instructions'], 'instruction')} undetermined, in no rate"
+        if benchmark.judged:
+            words += f": {summary['failed']:,} without a usable answer of the judge, the others it could not tell"
+        stdout.print(words, soft_wrap=True)
     stdout.print(
         f"{counted(summary['n'], 'prompt')}, {counted(summary['instructions'], 'instruction')}. {INTERVALS} * what the "
         f"authors report.\n{folder.path / 'report.md'}",

@@ -51,6 +51,22 @@ class JudgeChoice:
         options = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return Judge(**(options | others))
 
+    def describe(self) -> dict[str, Any]:
+        """All that a verdict depends on, as JSON; the prompt file as twelve hexadecimal digits.
+
+        Raises:
+            ConfigurationError: the prompt file cannot be used.
+        """
+        from rtt.verifiers.judge.prompts import Template, digest
+
+        return {
+            "name": self.model,
+            "temperature": self.temperature,
+            "prompt": digest([Template(self.prompt).text])[:12],
+            "criteria per call": self.criteria_per_call,
+            "request": self.request or None,
+        }
+
     def endpoint(self) -> Endpoint:
         """The endpoint alone, for what is no verdict."""
         from rtt.endpoints import Endpoint
@@ -76,8 +92,8 @@ def _prices(_: click.Context, __: click.Parameter, text: str | None) -> tuple[fl
     return prompt, completion
 
 
-def _request(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
-    return dict(named_value(text, option="--request") for text in texts)
+def _request(_: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    return dict(named_value(text, option=option.opts[0]) for text in texts)
 
 
 def _temperature(_: click.Context, __: click.Parameter, text: str) -> float | None:
@@ -107,6 +123,7 @@ def judge_options(
     *,
     required: bool = False,
     verdicts: bool = True,
+    prefix: str = "",
     help: str = "A model behind an OpenAI-compatible endpoint, which decides the criteria without a rule.",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of a judge; the command gets them as ``judge``, a :class:`JudgeChoice`, or None without a model.
@@ -115,6 +132,8 @@ def judge_options(
         required: whether the command cannot do without one.
         verdicts: whether it asks for verdicts; if not, the options that are about these alone change nothing, and are
             not in its help.
+        prefix: put before the names of the options but ``--judge``, for commands that have options like these about
+            another model: ``"judge-"`` gives ``--judge-base-url``, ``--judge-no-cache``.
         help: what the model is for.
     """
     options = [
@@ -126,19 +145,22 @@ def judge_options(
             help=help,
         ),
         click.option(
-            "--base-url",
+            f"--{prefix}base-url",
+            "judge_base_url",
             metavar="URL",
             help="The judge's endpoint, such as http://127.0.0.1:8000/v1.  [default: OPENAI_BASE_URL, or OpenAI]",
         ),
         click.option(
-            "--api-key-env",
+            f"--{prefix}api-key-env",
+            "judge_api_key_env",
             default="auto",
             metavar="NAME",
             help="The environment variable with the judge's key; '' to send none.  "
             "[default: OPENAI_API_KEY for OpenAI, none for other servers]",
         ),
         click.option(
-            "--per-call",
+            f"--{prefix}per-call",
+            "judge_per_call",
             type=click.IntRange(min=0),
             default=0,
             metavar="N",
@@ -146,52 +168,72 @@ def judge_options(
             help="Criteria of a response that are asked in one call; 0: all of them.  [default: 0]",
         ),
         click.option(
-            "--concurrency",
+            f"--{prefix}concurrency",
+            "judge_concurrency",
             type=click.IntRange(min=1),
             default=32,
             show_default=True,
             help="Calls to the judge at once.",
         ),
         click.option(
-            "--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, help="Seconds."
+            f"--{prefix}timeout",
+            "judge_timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=60,
+            show_default=True,
+            help="Seconds.",
         ),
         click.option(
-            "--retries",
+            f"--{prefix}retries",
+            "judge_retries",
             type=click.IntRange(min=0),
             default=4,
             show_default=True,
             help="Further tries after a timeout, a lost connection, a rate limit or a server error.",
         ),
         click.option(
-            "--temperature",
+            f"--{prefix}temperature",
+            "judge_temperature",
             default="0",
             show_default=True,
             callback=_temperature,
             help="The judge's sampling temperature; 'none' leaves it to the endpoint.",
         ),
         click.option(
-            "--request",
+            f"--{prefix}request",
+            "judge_request",
             multiple=True,
             metavar="NAME=VALUE",
             callback=_request,
             help="A further field of each request, such as max_tokens=512. May be given again.",
         ),
         click.option(
-            "--prompt", type=click.Path(path_type=Path, dir_okay=False), help="A prompt file instead of RTT's own."
+            f"--{prefix}prompt",
+            "judge_prompt",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="A prompt file instead of RTT's own.",
         ),
         click.option(
-            "--price",
+            f"--{prefix}price",
+            "judge_price",
             metavar="IN,OUT",
             callback=_prices,
             help="US dollars for a million prompt and completion tokens, to estimate the cost.",
         ),
         click.option(
-            "--cache",
+            f"--{prefix}cache",
+            "judge_cache",
             type=click.Path(path_type=Path, file_okay=False),
             hidden=not verdicts,
             help="A folder for the judge's answers: none is paid for twice.  [default: judge/ in RTT's cache folder]",
         ),
-        click.option("--no-cache", is_flag=True, hidden=not verdicts, help="Ask everything anew, and keep nothing."),
+        click.option(
+            f"--{prefix}no-cache",
+            "judge_no_cache",
+            is_flag=True,
+            hidden=not verdicts,
+            help="Ask everything anew, and keep nothing.",
+        ),
     ]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,38 +241,40 @@ def judge_options(
         def wrapped(
             *arguments: Any,
             judge_model: str | None,
-            base_url: str | None,
-            api_key_env: str,
-            per_call: int,
-            concurrency: int,
-            timeout: float,
-            retries: int,
-            temperature: float | None,
-            request: dict[str, Any],
-            prompt: Path | None,
-            price: tuple[float, float] | None,
-            cache: Path | None,
-            no_cache: bool,
+            judge_base_url: str | None,
+            judge_api_key_env: str,
+            judge_per_call: int,
+            judge_concurrency: int,
+            judge_timeout: float,
+            judge_retries: int,
+            judge_temperature: float | None,
+            judge_request: dict[str, Any],
+            judge_prompt: Path | None,
+            judge_price: tuple[float, float] | None,
+            judge_cache: Path | None,
+            judge_no_cache: bool,
             **others: Any,
         ) -> Any:
             judge = None
             if judge_model is not None:
                 judge = JudgeChoice(
                     judge_model,
-                    base_url=base_url,
-                    api_key_env=api_key_env or None,
-                    criteria_per_call=per_call or None,
-                    concurrency=concurrency,
-                    timeout=timeout,
-                    max_retries=retries,
-                    cache=_cache(cache, no_cache),
-                    temperature=temperature,
-                    request=request,
-                    prompt=prompt,
-                    prices=price,
+                    base_url=judge_base_url,
+                    api_key_env=judge_api_key_env or None,
+                    criteria_per_call=judge_per_call or None,
+                    concurrency=judge_concurrency,
+                    timeout=judge_timeout,
+                    max_retries=judge_retries,
+                    cache=_cache(judge_cache, judge_no_cache, prefix),
+                    temperature=judge_temperature,
+                    request=judge_request,
+                    prompt=judge_prompt,
+                    prices=judge_price,
                 )
-            elif base_url is not None:
-                raise ConfigurationError("--base-url names an endpoint, but no --judge says which model to ask there")
+            elif judge_base_url is not None:
+                raise ConfigurationError(
+                    f"--{prefix}base-url names an endpoint, but no --judge says which model to ask there"
+                )
             return command(*arguments, judge=judge, **others)
 
         for option in reversed(options):
@@ -240,11 +284,11 @@ def judge_options(
     return decorate
 
 
-def _cache(folder: Path | None, none: bool) -> Path | None:
+def _cache(folder: Path | None, none: bool, prefix: str) -> Path | None:
     from rtt.verifiers.judge.cache import users_folder
 
     if none and folder is not None:
-        raise ConfigurationError("--cache and --no-cache exclude each other; expected one of them")
+        raise ConfigurationError(f"--{prefix}cache and --{prefix}no-cache exclude each other; expected one of them")
     return None if none else folder or users_folder()
 
 

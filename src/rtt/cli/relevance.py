@@ -337,7 +337,7 @@ def load_tokenizer(name: str) -> Tokens:
     from rtt.responses import Response
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)  # nosec B615 # the user names the model
     except (OSError, ValueError) as error:  # what transformers raises for one that is not there
         reason = str(error).strip().partition("\n")[0]
         raise ConfigurationError(
@@ -465,14 +465,14 @@ def print_legend(console: Console, name: str, threshold: float) -> None:
     first = [(step, max(threshold, (step - 1) / STEPS)) for step in range(1, STEPS + 1)]
     bounds = [(step, f"{low:g}") for step, low in first if step == STEPS or low < step / STEPS]
     title = f"relevance by {name}, from"
-    if not _has_colours(console):
+    if not has_colours(console):
         console.print(f"{title}  " + "  ".join(f"{MARKS[step - 1]} {low}" for step, low in bounds))
         return
     console.print(title)
     for outcome, word in _WORDS.items():
         line = Text(f"  {word:<11}")
         for step, low in bounds:
-            line.append(f" {low} ", style=_style(console, outcome, step))
+            line.append(f" {low} ", style=step_style(console, outcome, step))
         console.print(line)
 
 
@@ -532,7 +532,7 @@ def _top(response: Response, row: npt.NDArray[np.float32], token_steps: Sequence
 def _print_marked(console: Console, response: Response, levels: Sequence[int], outcome: Outcome) -> None:
     from rich.text import Text
 
-    coloured = _has_colours(console)
+    coloured = has_colours(console)
     start = 0
     for line in visible(response.text).split("\n"):
         text = Text()
@@ -545,16 +545,17 @@ def _print_marked(console: Console, response: Response, levels: Sequence[int], o
         for piece in text.wrap(console, max(console.width - 2, 2), overflow="fold"):
             if coloured:
                 piece.spans = [
-                    span._replace(style=_style(console, outcome, int(str(span.style)))) for span in piece.spans
+                    span._replace(style=step_style(console, outcome, int(str(span.style)))) for span in piece.spans
                 ]
-                _print_line(console, piece)
+                print_line(console, piece)
             else:
-                _print_line(console, Text(piece.plain.rstrip()))
+                print_line(console, Text(piece.plain.rstrip()))
                 if marks := _marks(piece):
-                    _print_line(console, Text(marks))
+                    print_line(console, Text(marks))
 
 
-def _print_line(console: Console, line: Text) -> None:
+def print_line(console: Console, line: Text) -> None:
+    """Print a line of the response as it is: nothing is wrapped or cropped."""
     from rich.text import Text
 
     console.print(Text("  ").append_text(line) if line else line, no_wrap=True, overflow="ignore", crop=False)
@@ -571,11 +572,12 @@ def _marks(line: Text) -> str:
     return marks
 
 
-def _has_colours(console: Console) -> bool:
+def has_colours(console: Console) -> bool:
+    """Whether the console shows colours, and the user has not asked for none."""
     return console.color_system is not None and not console.no_color
 
 
-def _style(console: Console, outcome: Outcome, step: int) -> Any:
+def step_style(console: Console, outcome: Outcome, step: int) -> Any:
     """How a step looks: backgrounds of growing saturation, or what 16 colours can do; the highest is underlined."""
     from rich.style import Style
 

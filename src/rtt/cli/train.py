@@ -62,8 +62,8 @@ def train(ctx: click.Context, config: Path) -> None:
         reward: csr                     # or aon, weighted
         relevance: evidence             # which tokens are responsible; or discriminator, hybrid,
                                         # contrast, and the controls uniform, random, shuffled
-        partition: intra_sample         # the paper's normalisation
-        token_weight: 0.5               # lambda; 0 is GRPO
+        partition: criterion_group      # what is normalised over what; the paper's: preset: paper
+        token_weight: 0.2               # lambda; 0 is GRPO
         num_generations: 8
         per_device_train_batch_size: 16
         max_completion_length: 256

@@ -190,7 +190,7 @@ def verify(
     if model is not None:
         print_report(stderr, model.report)
         if model.report.failed and model.report.failed == model.report.criteria:
-            raise VerifierError(f"the judge gave no usable answer; for the first criterion: {tally.failure}")
+            raise VerifierError(f"the judge gave no usable answer; for the first criterion: {tally.first_failure}")
 
 
 def verified(
@@ -326,7 +326,7 @@ class Tally:
         self.results: list[tuple[Verdict, ...]] = []
         self.by_rule: dict[str, Counter[Outcome]] = defaultdict(Counter)
         self.tasks: set[str] = set()
-        self.failure = ""
+        self.first_failure = ""  # why the first verdict without an answer has none
 
     def add(self, result: Result) -> None:
         """Count one result."""
@@ -334,8 +334,8 @@ class Tally:
         self.results.append(result.credited)
         for criterion, verdict in zip(result.criteria, result.credited, strict=True):
             self.by_rule[criterion.rule.name if criterion.rule is not None else criterion.kind][verdict.outcome] += 1
-        if not self.failure:
-            self.failure = next((verdict.reason for verdict in result.verdicts if verdict.failed), "")
+        if not self.first_failure:
+            self.first_failure = next((verdict.reason for verdict in result.verdicts if verdict.failed), "")
 
     def print(self, console: Console) -> None:
         """Print pass rates by rule, the lowest first, then the accuracies in one line."""

@@ -32,6 +32,7 @@ from rtt.credit.advantages import (
 from rtt.credit.batch import CreditBatch, CreditRow, collate
 from rtt.credit.groups import GroupVerdicts, Moments
 from rtt.credit.rewards import all_or_nothing, satisfied_fraction, token_rewards
+from rtt.credit.shares import criterion_advantages
 from rtt.credit.tokens import mean_reward_moments, token_moments
 from rtt.errors import ConfigurationError
 
@@ -53,6 +54,7 @@ __all__ = [
     "combine",
     "criteria_mean",
     "criteria_softmax",
+    "criterion_advantages",
     "criterion_group",
     "gdpo",
     "inter_sample",

@@ -112,7 +112,7 @@ def make_examples(settings: BuildSettings, progress: Callable[[int, int], None] 
     total = len(responses) * (settings.passes + 1)
     examples: list[Example] = []
     for index, (task_id, request, text) in enumerate(responses):
-        rng = random.Random(f"{settings.seed}/{task_id}")
+        rng = random.Random(f"{settings.seed}/{task_id}")  # nosec B311 # repeatable, not secret
         for criterion in tasks[task_id].rubric.criteria:
             if criterion.rule is None:
                 continue
@@ -408,13 +408,17 @@ def tiny_backbone(folder: Path) -> str:
     if (folder / "config.json").is_file():
         return str(folder)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"] + [c for c in string.printable if not c.isspace()]
-    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))  # nosec B106 # a vocabulary's token, no password
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex("."), "isolated")]
     )
     backend.add_special_tokens(words[:4])
     tokenizer: Any = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",  # nosec B106 # a vocabulary's token, no password
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

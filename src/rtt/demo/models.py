@@ -75,7 +75,7 @@ def tiny_model(seed: int = 0) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]
     backend.add_special_tokens(list(_SPECIALS))
     tokenizer: Any = PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        pad_token="<|pad|>",
+        pad_token="<|pad|>",  # nosec B106 # a vocabulary's token, no password
         eos_token="<|im_end|>",
         additional_special_tokens=["<|im_start|>"],
         padding_side="left",

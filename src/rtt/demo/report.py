@@ -9,6 +9,7 @@ Report
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,10 @@ def print_report(report: Report, output: Path, console: Console) -> None:
     for what, where in files.items():
         console.print(f"  {what:<10} {where}", highlight=False, soft_wrap=True)
     console.print("\nNext:", highlight=False, soft_wrap=True)
+    look = f"rtt inspect {shlex.quote(str(output))} -o {shlex.quote(str(output / 'report.html'))}"
+    console.print(
+        f"  {escape(look)}\n{'':28}which words each criterion hung on, what each token earned, curves", soft_wrap=True
+    )
     if len(report.arms) == 1:
         console.print(
             "  rtt demo --compare        GRPO-AON, GRPO-CSR and GDPO beside it, same budget and seeds", soft_wrap=True

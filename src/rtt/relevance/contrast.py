@@ -110,9 +110,9 @@ class ContrastRelevance:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model)
+            tokenizer = AutoTokenizer.from_pretrained(model)  # nosec B615 # the user names the model
             with torch.random.fork_rng(devices=[]):  # weights that a checkpoint lacks would be drawn
-                loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
+                loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto")  # nosec B615 # the user names the model
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"relevance 'contrast': no causal model {str(model)!r}: {error}") from error
         own = policy_tokenizer is not None and policy_tokenizer.get_vocab().items() <= tokenizer.get_vocab().items()

@@ -4,10 +4,11 @@
     ifeval      the 25 instruction types of IFEval      rtt.rule_schemas.ifeval
     ifbench     the 58 of IFBench                       rtt.rule_schemas.ifbench
     muldimif    the 12 checkers of MulDimIF             rtt.rule_schemas.muldimif
+    rtt         corrected rules, where those are wrong  rtt.rule_schemas.corrected
 
 The rules of IFEval and of IFBench have their bare names (``keywords:existence``); the family may stand before them
-(``ifeval:keywords:existence``), and does on disk. Those of MulDimIF always have it (``muldimif:Length:Words``).
-A rule's arguments have the benchmark's own names and meanings.
+(``ifeval:keywords:existence``), and does on disk. Those of MulDimIF and of RTT always have it
+(``muldimif:Length:Words``, ``rtt:keywords:existence``). A rule's arguments have the benchmark's own names and meanings.
 
 Reading a task file needs no more than this package; what a rule decides lives in :mod:`rtt.verifiers.rules`. A rule of
 your own is registered there too (:func:`rtt.verifiers.rules.register_rule`), which calls :func:`register_schema` here.
@@ -22,13 +23,13 @@ import difflib
 import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rtt.errors import ConfigurationError, RuleArgumentsError, UnknownRuleError
-from rtt.rule_schemas import ifbench, ifeval, muldimif
+from rtt.rule_schemas import corrected, ifbench, ifeval, muldimif
 from rtt.rule_schemas.schema import NoArguments, Relation, RuleArguments, RuleSchema
 
 __all__ = [
@@ -74,7 +75,7 @@ def canonical_name(name: str) -> str:
             return bare
     elif name in _RULES:
         return name
-    elif name.count(":") > 1 and family not in (*_FAMILIES, muldimif.FAMILY):
+    elif name.count(":") > 1 and family not in (*_FAMILIES, muldimif.FAMILY, corrected.FAMILY):
         raise UnknownRuleError(
             f"rule {_show(name)} is not known: there is no family {family!r} here; expected one of rule_names(), or "
             "a criterion of kind 'judge'"
@@ -159,7 +160,7 @@ _FAMILIES: Mapping[str, tuple[str, Mapping[str, RuleSchema]]] = {
 _BARE: Mapping[str, Mapping[str, RuleSchema]] = {family: rules for family, (_, rules) in _FAMILIES.items()}
 
 _NAMESPACES: Mapping[str, str] = {
-    "rtt": "RTT",
+    corrected.FAMILY: "RTT",
     muldimif.FAMILY: "MulDimIF",
     **{family: owner for family, (owner, _) in _FAMILIES.items()},
     **{name.partition(":")[0]: _FAMILIES[family][0] for family, rules in _BARE.items() for name in rules},
@@ -168,6 +169,7 @@ _LOCK = threading.Lock()
 _RULES: dict[str, RuleSchema] = {
     **{name: schema for _, rules in _FAMILIES.values() for name, schema in rules.items()},
     **muldimif.RULES,
+    **corrected.RULES,
 }
 
 
@@ -206,6 +208,8 @@ def _expected(schema: type[RuleArguments], field: str) -> str:
     info = schema.model_fields.get(field.partition(".")[0])
     kind: Any = info.annotation if info is not None else None
     words: list[tuple[Any, str]] = [(int, "a whole number"), (str, "text"), (Relation, "'at least' or 'less than'")]
+    if get_origin(kind) is Literal and kind != Relation:
+        return f"one of {list(get_args(kind))}"
     return next((word for known, word in words if kind == known), "a list of texts")
 
 

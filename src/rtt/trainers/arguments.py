@@ -116,7 +116,7 @@ class JudgeArguments:
         from rtt.verifiers.judge import Judge
 
         request = self.judge_request or {}
-        assert isinstance(request, dict)
+        assert isinstance(request, dict)  # nosec B101 # a fact for the type checker
         cache = self._cache()
         return Judge(
             self.judge,

@@ -1,7 +1,9 @@
 """Checkpoints: which one a killed run can go on from.
 
 Hugging Face's Trainer writes ``checkpoint-N/`` piece by piece and ``trainer_state.json`` last, so a folder without a
-readable one was cut short by whatever ended the run, and the one before it is the last that is whole.
+readable one was cut short by whatever ended the run, and the one before it is the last that is whole. Weights and
+states that a disk has cut or emptied since are seen by their own formats: a safetensors file says how long it is, and a
+file of torch's is a zip archive, whose directory stands at its end.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zipfile
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -26,7 +29,7 @@ def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
     for _, path in sorted(numbered, reverse=True):
         if _complete(path):
             return path
-        logger.warning("checkpoint %s is incomplete (the run ended while it was written): passed over", path)
+        logger.warning("checkpoint %s is incomplete (cut while it was written, or damaged since): passed over", path)
     return None
 
 
@@ -35,4 +38,18 @@ def _complete(checkpoint: Path) -> bool:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
-    return isinstance(state, dict) and "global_step" in state
+    if not isinstance(state, dict) or "global_step" not in state:
+        return False
+    archives = [file for pattern in ("*.pt", "*.pth") for file in checkpoint.glob(pattern)]
+    return all(map(zipfile.is_zipfile, archives)) and all(map(_whole, checkpoint.glob("*.safetensors")))
+
+
+def _whole(file: Path) -> bool:
+    """Whether a safetensors file is as long as its header says."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "np"):
+            return True
+    except (SafetensorError, OSError):
+        return False

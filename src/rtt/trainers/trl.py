@@ -45,11 +45,20 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
 from rtt import credit
-from rtt.errors import ConfigurationError, JudgeFailureError, ShapeError
+from rtt.errors import (
+    ConfigurationError,
+    DataError,
+    JudgeFailureError,
+    MissingDependencyError,
+    NonFiniteLossError,
+    RTTError,
+    ShapeError,
+    VerifierError,
+)
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.responses import Response, response_from_tokens, special_tokens
-from rtt.rubrics import Task
+from rtt.rubrics import Criterion, Task
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
@@ -72,6 +81,28 @@ REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
 }
 """The response-level rewards by their names in the paper: the fraction of criteria satisfied, all or nothing."""
 
+Preset = Literal["paper"]
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "paper": {
+            "relevance_missing": "response",
+            "partition": "intra_sample",
+            "token_weight": 0.5,  # nosec B105 # a weight of tokens, no password
+            "combine": "add",
+            "sigma_floor": 0.0,
+            "exclude_special_tokens": False,
+            "silent_when_unanimous": False,
+            "token_advantage_bound": None,  # nosec B105 # of tokens, no password
+            "mass_preserving": False,
+            "loss_type": "grpo",
+            "epsilon": 0.2,
+            "epsilon_high": 0.27,
+            "beta": 0.0,
+        }
+    }
+)
+"""Settings by one word. ``paper``: the method as published, arXiv:2604.02795 (lambda 0.5, clip 0.2 and 0.27, no KL)."""
+
 
 # ------------------------------------------------------------------------------------------------------------- config
 
@@ -81,12 +112,21 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     """GRPOConfig, and what RTT adds to it. Every field of GRPOConfig keeps its meaning.
 
     Two defaults follow the paper instead of TRL: ``loss_type="grpo"`` (each response's tokens are averaged, then the
-    responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above).
+    responses) and ``epsilon_high=0.27`` (clip 0.2 below, 0.27 above). Two do not follow it: ``partition`` and
+    ``token_weight`` are what this project's experiments speak for; ``preset="paper"`` is the method as published.
 
     Raises:
-        ConfigurationError: a value that is not known, or an option of TRL's that does not fit per-token advantages.
+        ConfigurationError: a value that is not known, one that a preset sets otherwise, or an option of TRL's that does
+            not fit per-token advantages.
     """
 
+    preset: Preset | None = field(
+        default=None,
+        metadata={
+            "help": "'paper': the method as published (intra_sample, lambda 0.5, none of the options that it does not "
+            "have). Sets every option that was left at its default."
+        },
+    )
     loss_type: str = field(
         default="grpo",
         metadata={"help": "Aggregation of the token losses; 'grpo' is the paper's (TRL's own default is 'dapo')."},
@@ -144,12 +184,15 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         },
     )
     partition: Partition = field(
-        default="intra_sample",
-        metadata={"help": "What token rewards are normalised over; 'intra_sample' is the paper's method."},
+        default="criterion_group",
+        metadata={
+            "help": "What token rewards are normalised over: 'criterion_group' a criterion's verdicts over the group, "
+            "then localised; 'intra_sample' the tokens of one response, the paper's method."
+        },
     )
     token_weight: float = field(
-        default=0.5,
-        metadata={"help": "lambda: weight of the token-level advantage. 0 is GRPO, bit for bit."},
+        default=0.2,
+        metadata={"help": "lambda: weight of the token-level advantage (the paper: 0.5). 0 is GRPO, bit for bit."},
     )
     combine: Combine = field(
         default="add",
@@ -190,11 +233,26 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     )
 
     def __post_init__(self) -> None:
+        self._apply_preset()
         super().__post_init__()
         self._check_choices()
         self._check_ranges()
         self._check_relevance()
         self._check_engine()
+
+    def _apply_preset(self) -> None:
+        if self.preset is None:
+            return
+        if self.preset not in PRESETS:
+            raise ConfigurationError(f"preset={self.preset!r}; expected one of {list(PRESETS)}, or none")
+        defaults = {one.name: one.default for one in fields(self)}
+        for name, value in PRESETS[self.preset].items():
+            given = getattr(self, name)
+            if given not in (value, defaults[name]):
+                raise ConfigurationError(
+                    f"preset={self.preset!r} sets {name}={value!r}, not {given!r}; drop one of them"
+                )
+            setattr(self, name, value)
 
     def _check_choices(self) -> None:
         choices = {
@@ -353,6 +411,7 @@ class RubricReward:
     Attributes:
         verdicts: those of the most recent call, [B][K].
         seconds: what rules and judge took in the most recent call, by the clock on the wall.
+        unusable: why the judge could not be used in the most recent call, where this is one of several processes.
 
     Raises:
         ConfigurationError: ``reward`` is unknown.
@@ -368,6 +427,7 @@ class RubricReward:
         self.judge = judge
         self.verdicts: list[list[Verdict]] = []
         self.seconds = 0.0
+        self.unusable: RTTError | None = None
         self.__name__ = f"rubric_{reward}"  # what TRL calls it in its metrics
 
     def __call__(self, prompts: Any, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
@@ -379,13 +439,22 @@ class RubricReward:
             task: [B], each response's task as JSON: the ``task`` column of :func:`task_dataset`.
 
         Raises:
-            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up. Whatever
-                else it raises gives undetermined verdicts.
+            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up, and there
+                is one process. Of several, the one where that is so would leave the others waiting for it: the verdicts
+                are undetermined then, and the error is kept under ``unusable``. Whatever else the judge raises gives
+                undetermined verdicts.
         """
         tasks = [_task(line) for line in task]
         answers = [(one, _text(completion)) for one, completion in zip(tasks, completions, strict=True)]
         started = time.perf_counter()
-        self.verdicts = verify_batch(answers, self.judge)
+        self.unusable = None
+        try:
+            self.verdicts = verify_batch(answers, self.judge)
+        except _UNUSABLE as error:
+            if not _has_company():
+                raise
+            self.unusable = error
+            self.verdicts = verify_batch(answers, _Unusable(error))
         self.seconds = time.perf_counter() - started
         rows = [
             credit.CreditRow(
@@ -425,6 +494,26 @@ class RubricReward:
 
         reward.__name__ = self.__name__
         return reward
+
+
+_UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
+"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
+
+
+def _has_company() -> bool:
+    """Whether this is one of several processes that wait for each other."""
+    distributed = torch.distributed
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Stands for a judge that cannot be used: it fails on all that it is asked."""
+
+    error: RTTError
+
+    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
+        raise VerifierError(str(self.error))
 
 
 def _text(completion: Any) -> str:
@@ -664,6 +753,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             ),
             **kwargs,
         )
+        self._check_tasks()
         self.add_callback(_TellsTheEpoch(self))
         self.add_callback(_Times(self))
         self._last_step: _LastStep | None = None
@@ -676,6 +766,17 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 self._relevance = self._relevance_source(args.relevance)
         if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
             self._name, self._paper = super()._name, super()._paper
+
+    def _check_tasks(self) -> None:
+        """TRL draws whole rollouts and drops the rest: with fewer tasks than one asks for it would train on nothing."""
+        args: RTTConfig = self.args
+        prompts = args.generation_batch_size // args.num_generations
+        if isinstance(self.train_dataset, Dataset) and len(self.train_dataset) < prompts:
+            raise ConfigurationError(
+                f"train_dataset has {len(self.train_dataset)} tasks, fewer than the {prompts} prompts of a rollout "
+                f"({args.generation_batch_size} responses of all processes, {args.num_generations} to a prompt), so no "
+                "step could be made; lower per_device_train_batch_size or gradient_accumulation_steps, or add tasks"
+            )
 
     def _relevance_source(self, name: str) -> RelevanceSource:
         args: RTTConfig = self.args
@@ -713,6 +814,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         Raises:
             JudgeFailureError: on all processes, when more than ``judge_max_failed`` of a rollout's judged verdicts
                 failed; a checkpoint of the last finished step has then been written.
+            ConfigurationError, DataError, MissingDependencyError: on all processes, when the judge of one cannot be
+                used as it was set up (no key, a damaged cache); the others name the process.
         """
         try:
             return super().train(*args, **kwargs)
@@ -749,6 +852,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         before = _report(self._judge)
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._judge_seconds += self._rubric_reward.seconds
+        if self._judge is not None and self.accelerator.num_processes > 1:
+            self._stop_if_a_judge_is_unusable(self._rubric_reward.unusable)
         first = self.accelerator.process_index * len(inputs)
         own = rewards[first : first + len(inputs), 0].tolist()
         self._rollout = _Rollout(
@@ -761,6 +866,16 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if self._last_step is not None and self.model.training:
             self._stop_if_the_judge_failed(self._rollout.verdicts, self._last_step)
         return rewards
+
+    def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
+        """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
+        kind = next((kind for kind in _UNUSABLE if isinstance(own, kind)), None)
+        told: list[tuple[type[RTTError] | None, str]] = gather_object([(kind, str(own))])
+        if own is not None:
+            raise own
+        for process, (first, words) in enumerate(told):
+            if first is not None:
+                raise first(f"process {process} of {len(told)}: {words}")
 
     def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]], last_step: _LastStep) -> None:
         """Stop all processes alike; they have all been judged, and none waits for another in what follows."""
@@ -805,6 +920,21 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         """Where the Trainer writes the checkpoint of the step that was finished last."""
         return Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
 
+    def training_step(self, *arguments: Any, **options: Any) -> Tensor:
+        """One micro-batch, as TRL does it; a loss that is no number ends training before it reaches the weights.
+
+        Raises:
+            NonFiniteLossError: the loss is NaN or infinite. The Trainer itself would go on, and log 0 in its place.
+        """
+        loss: Tensor = super().training_step(*arguments, **options)
+        if not bool(torch.isfinite(loss).all()):
+            raise NonFiniteLossError(
+                f"the loss of step {self.state.global_step + 1} is {float(loss.sum())}; the weights are those of the "
+                "step before. Go on from the last checkpoint with a lower learning_rate, a token_advantage_bound or "
+                "bf16 instead of fp16; if the first step fails, look at the model and the relevance source"
+            )
+        return loss
+
     # --------------------------------------------------------------------------- override 2: advantages, token by token
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -827,15 +957,19 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             response_advantages = gdpo.to(response_advantages)
         token_advantages = torch.zeros_like(batch.mask, dtype=torch.float32)
         advantages = response_advantages
+        shares = None
         if localised:
-            token_advantages = self._token_advantages(batch, rollout, context)
+            options = self._partition_options(batch, rollout, context)
+            token_advantages = credit.PARTITIONS[args.partition](batch, **options)
             advantages = credit.combine(
                 response_advantages, token_advantages, batch.mask, args.token_weight, how=args.combine
             )
         output["advantages"] = advantages
         self._log_credit(rollout, batch, response_advantages, token_advantages)
-        if self.model.training:
-            self._write_records(rollout, batch, response_advantages, token_advantages)
+        if self.model.training and self._records_due():
+            if localised:
+                shares = credit.criterion_advantages(batch, args.partition, **options)
+            self._write_records(rollout, batch, response_advantages, token_advantages, shares)
         return output
 
     def _collate(self, rollout: _Rollout, relevance: Sequence[Any] | None, mask: Tensor) -> credit.CreditBatch:
@@ -866,9 +1000,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             )
         return credit.collate(rows, length=mask.shape[1], device=mask.device)
 
-    def _token_advantages(
+    def _partition_options(
         self, batch: credit.CreditBatch, rollout: _Rollout, context: credit.GroupVerdicts | None
-    ) -> Tensor:
+    ) -> dict[str, Any]:
+        """The options of ``args.partition``, with what other processes must tell."""
         args: RTTConfig = self.args
         options: dict[str, Any] = {
             "silent_when_unanimous": args.silent_when_unanimous,
@@ -883,7 +1018,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             options["mass_preserving"] = args.mass_preserving
         if args.partition in credit.MOMENTS and self.accelerator.num_processes > 1:
             options["moments"] = self._gather_moments(batch, options)
-        return credit.PARTITIONS[args.partition](batch, **options)
+        return options
 
     def _special(self, rollout: _Rollout, batch: credit.CreditBatch) -> Tensor:
         special = torch.zeros_like(batch.mask)
@@ -1002,16 +1137,24 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._metrics[mode]["rtt/groups_without_response_signal"].append(silent)
         self._metrics[mode]["rtt/groups_with_token_signal"].append(heard)
 
+    def _records_due(self) -> bool:
+        """A rollout may serve several steps: it is recorded, under the first of them, when any of them is due."""
+        args: RTTConfig = self.args
+        step = self.state.global_step + 1
+        served = max(1, args.steps_per_generation * self.num_iterations // args.gradient_accumulation_steps)
+        steps = range(step, step + served)
+        return bool(args.records_steps) and any(s == 1 or s % args.records_steps == 0 for s in steps)
+
     def _write_records(
-        self, rollout: _Rollout, batch: credit.CreditBatch, response_advantages: Tensor, token_advantages: Tensor
+        self,
+        rollout: _Rollout,
+        batch: credit.CreditBatch,
+        response_advantages: Tensor,
+        token_advantages: Tensor,
+        shares: Tensor | None,
     ) -> None:
         args: RTTConfig = self.args
         step = self.state.global_step + 1
-        # a rollout may serve several steps: it is recorded, under the first of them, when any of them is due
-        served = max(1, args.steps_per_generation * self.num_iterations // args.gradient_accumulation_steps)
-        due = args.records_steps and any(s == 1 or s % args.records_steps == 0 for s in range(step, step + served))
-        if not due:
-            return
         weight, how = args.token_weight, args.combine
         combined = credit.combine(response_advantages, token_advantages, batch.mask, weight, how=how)
         records = []
@@ -1029,6 +1172,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                     response_advantage=float(response_advantages[i]),
                     token_advantages=tuple(token_advantages[i, :tokens].tolist()),
                     advantages=tuple(combined[i, :tokens].tolist()),
+                    criterion_advantages=(
+                        None if shares is None else tuple(tuple(row) for row in shares[i, :criteria, :tokens].tolist())
+                    ),
+                    token_weight=weight,
+                    combine=how,
                 )
             )
         gathered: list[Record] = gather_object(records)

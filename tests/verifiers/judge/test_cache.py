@@ -30,8 +30,8 @@ def test_what_is_put_is_got_from_whichever_handle(tmp_path):
     with AnswerCache(tmp_path / "new" / "folder").opened() as cache:
         for key, text in texts.items():
             assert cache.get(key) is None
-            cache.put(key, text)
-        cache.put("a", "no")
+            cache.put_all({key: text})
+        cache.put_all({"a": "no"})
     with AnswerCache(tmp_path / "new" / "folder").opened() as cache:
         assert {key: cache.get(key) for key in texts} == texts | {"a": "no"}
     assert {path.name.split("-")[0] for path in (tmp_path / "new" / "folder").iterdir()} == {"cache.db"}
@@ -39,7 +39,7 @@ def test_what_is_put_is_got_from_whichever_handle(tmp_path):
 
 def test_without_a_folder_nothing_is_kept():
     with AnswerCache(None).opened() as cache:
-        cache.put("a", "yes")
+        cache.put_all({"a": "yes"})
         assert cache.get("a") is None
         assert [cache.claim("a", 5), cache.claim("a", 5), cache.is_claimed("a")] == [True, True, False]
         cache.renew("a", 5)
@@ -53,7 +53,7 @@ def test_a_claim_is_had_by_one_until_it_is_given_up_or_its_time_is_over(tmp_path
         assert [other.claim("a", 60), cache.claim("a", 60), other.is_claimed("a")] == [False, False, True]
         assert other.claim("b", 0.2)
         assert other.get("a") is None
-        cache.put("a", "yes")
+        cache.put_all({"a": "yes"})
         assert cache.is_claimed("a")
         cache.release("a")
         assert (other.is_claimed("a"), other.claim("a", 60), other.get("a")) == (False, True, "yes")
@@ -104,11 +104,11 @@ class Trap:
 def test_a_value_that_is_no_text_of_ours_is_none_and_a_pickle_is_never_loaded(tmp_path, mode):
     trap = tmp_path / "sprung"
     with AnswerCache(tmp_path / "cache").opened() as cache:
-        cache.put("a", "yes")
+        cache.put_all({"a": "yes"})
     run_sql(tmp_path / "cache", "UPDATE Cache SET value = ?, mode = ?", pickle.dumps(Trap(trap)), mode)
     with AnswerCache(tmp_path / "cache").opened() as cache:
         assert cache.get("a") is None
-        cache.put("a", "no")
+        cache.put_all({"a": "no"})
         assert cache.get("a") == "no"
     assert not trap.exists()
 
@@ -119,13 +119,13 @@ def test_a_database_that_names_files_gets_none_read_or_removed(tmp_path, mode, c
     secret = tmp_path / "secret"
     secret.write_bytes(content)
     with AnswerCache(tmp_path / "cache").opened() as cache:
-        cache.put("a", "yes")
+        cache.put_all({"a": "yes"})
         assert cache.claim("b", 0.01)
     run_sql(tmp_path / "cache", "UPDATE Cache SET value = NULL, mode = ?, filename = '../secret'", mode)
     time.sleep(0.02)
     with AnswerCache(tmp_path / "cache").opened() as cache:
         assert cache.get("a") is None
-        cache.put("a", "no")
+        cache.put_all({"a": "no"})
         cache.release("b")
         assert cache.claim("b", 5)
         assert cache.get("a") == "no"
@@ -134,18 +134,18 @@ def test_a_database_that_names_files_gets_none_read_or_removed(tmp_path, mode, c
 
 def test_nothing_but_text_is_put(tmp_path):
     with AnswerCache(tmp_path).opened() as cache, pytest.raises(TypeError, match="got dict; expected text"):
-        cache.put("a", {"yes": 1})  # type: ignore[arg-type]
+        cache.put_all({"a": {"yes": 1}})  # type: ignore[arg-type]
 
 
 def test_the_cache_forgets_nothing_however_large_it_grows(tmp_path):
     with AnswerCache(tmp_path).opened() as cache:
-        cache.put("a", "yes")
+        cache.put_all({"a": "yes"})
     assert run_sql(tmp_path, "SELECT value FROM Settings WHERE key = 'eviction_policy'") == [("none",)]
     assert run_sql(tmp_path, "SELECT expire_time FROM Cache") == [(None,)]
     run_sql(tmp_path, "UPDATE Settings SET value = 1 WHERE key = 'size_limit'")
     with AnswerCache(tmp_path).opened() as cache:
         for number in range(50):
-            cache.put(str(number), "x" * 10_000)
+            cache.put_all({str(number): "x" * 10_000})
         assert cache.get("a") == "yes"
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_cache_is_refused(tmp_path):
 def test_a_cache_that_breaks_while_it_is_open_says_so(tmp_path):
     with AnswerCache(tmp_path).opened() as cache:
         run_sql(tmp_path, "DROP TABLE Cache")
-        for use in (cache.get, cache.is_claimed, cache.release, lambda key: cache.put(key, "yes")):
+        for use in (cache.get, cache.is_claimed, cache.release, lambda key: cache.put_all({key: "yes"})):
             with pytest.raises(DataError, match="cannot be used: no such table"):
                 use("a")
 

@@ -222,6 +222,19 @@ def test_a_template_that_cannot_be_read_is_refused(tmp_path):
         "[TOOL_RESULTS]",
         "<\uff5cUser\uff5c>",
         "<bos>",
+        "<turn|>",
+        "<seed:eos>",
+        "<seed:think>",
+        "<reserved_106>",
+        "<TOKENS_UNUSED_1>",
+        "<SPECIAL_12>",
+        "<eoa>",
+        "<EOS_TOKEN>",
+        "[gMASK]",
+        "[ARGS]",
+        "]~b]",
+        "[e~[",
+        "\u25c1/think\u25b7",
     ],
 )
 def test_what_ends_a_turn_is_split_and_reads_as_before(mark):
@@ -236,6 +249,8 @@ def test_guarding_changes_nothing_else_and_once_is_enough(text):
     assert guarded(shown) == shown
 
 
-@pytest.mark.parametrize("text", ["a < b | c", "<b>bold</b>", "List[int]", "<span>", "x <= y", "<small>", "a|b"])
+@pytest.mark.parametrize(
+    "text", ["a < b | c", "<b>bold</b>", "List[int]", "<span>", "x <= y", "<small>", "a|b", "x |> f", "<eon>", "[ARG]"]
+)
 def test_what_is_no_mark_of_a_chat_stays_as_it_is(text):
     assert guarded(text) == text

@@ -243,8 +243,8 @@ def _contrast(name: str, device: str | None) -> Any:
     from rtt.relevance.discriminator.baselines import ContrastScorer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+        tokenizer = AutoTokenizer.from_pretrained(name)  # nosec B615 # the user names the model
+        model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")  # nosec B615 # the user names the model
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"--contrast {name!r}: no causal language model: {error}") from error
     return ContrastScorer(model.to(device or "cpu"), tokenizer)

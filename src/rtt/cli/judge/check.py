@@ -237,7 +237,7 @@ def _between(one: Estimate, *, percent: bool = False) -> str:
         return f"{100 * value:.0f}" if percent else f"{value:.2f}"
 
     unit = " %" if percent else ""
-    assert one.value is not None
+    assert one.value is not None  # nosec B101 # a fact for the type checker
     if one.low is None or one.high is None:
         return f"{number(one.value)}{unit}"
     return f"between {number(one.low)} and {number(one.high)}{unit}"

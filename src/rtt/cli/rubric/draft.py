@@ -214,7 +214,6 @@ def print_summary(stdout: Console, drafts: Sequence[Task]) -> None:
                 refused.append(f"{task.id}, {criterion.id}: {note['refused']}")
             counts["flagged"] += criterion.id in flagged or "refused" in note
     criteria = counted(counts["criteria"], "criterion", "criteria")
-    criteria = counted(counts["criteria"], "criterion", "criteria")
     head = f"{counted(len(drafts), 'draft')}: {criteria}, {counts['rules']:,} decided by rules"
     if counts["recognised"]:
         head += f" ({counts['recognised']:,} recognised by their words)"

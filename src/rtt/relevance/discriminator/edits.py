@@ -473,7 +473,7 @@ def _planting(kind: str) -> tuple[str, ...]:
     pattern = PATTERNS[kind]
     if not isinstance(pattern, Pattern) or pattern.draw is not None:
         return ()
-    rng = Random(0)
+    rng = Random(0)  # nosec B311 # repeatable, not secret
     around = len(pattern.find(_AROUND.format(""), None))
     fitting = [each for each in _SENTENCES if len(pattern.find(_AROUND.format(_sentence(each, rng)), None)) > around]
     return tuple(fitting) if len(fitting) <= _RARE else ()

@@ -786,7 +786,7 @@ class _Edits:
     """Whether a rule's verdict turns when items go; each text is verified once."""
 
     def __init__(self, one: Scored, verify: Verify) -> None:
-        assert one.example.rule is not None
+        assert one.example.rule is not None  # nosec B101 # a fact for the type checker
         self.text, self.items, self.rule, self.verify = one.example.response, one.items, one.example.rule, verify
         verdict = verify(self.rule.name, self.rule.arguments, self.text)
         self.outcome = verdict.outcome

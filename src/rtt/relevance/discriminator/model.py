@@ -174,7 +174,7 @@ class JointNetwork(Network):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, [N, K, T]."""
-        assert batch.criteria is not None
+        assert batch.criteria is not None  # nosec B101 # a fact for the type checker
         responses, criteria = self.embed(batch.texts), self.embed(batch.criteria)
         logits: Tensor = self.interaction(
             _take(self.read(responses, batch.texts).last_hidden_state, batch.response),
@@ -328,7 +328,7 @@ def build_network(backbone: str | Path | Any, settings: DiscriminatorSettings) -
     if isinstance(backbone, str | Path):
         if settings.architecture == "joint":
             # a pooler would be trained by nobody
-            config = AutoConfig.from_pretrained(backbone)
+            config = AutoConfig.from_pretrained(backbone)  # nosec B615 # the user names the model
             if "add_pooling_layer" in inspect.signature(kind._model_mapping[type(config)].__init__).parameters:
                 options["add_pooling_layer"] = False
         with _without_report():
@@ -526,8 +526,8 @@ class Discriminator:
         """
         place = _folder(folder, revision)
         settings = read_settings(place)
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        network = build_network(AutoConfig.from_pretrained(place), settings)
+        tokenizer = AutoTokenizer.from_pretrained(place)  # nosec B615 # the user names the model
+        network = build_network(AutoConfig.from_pretrained(place), settings)  # nosec B615 # the user names the model
         _load_weights(network, place / WEIGHTS_FILE)
         network.eval()
         return cls(network.to(device or "cpu"), tokenizer, settings)

@@ -287,7 +287,7 @@ class Every:
             count = sum(map(bool, pieces))
             if best is None or count > best[0]:
                 best = count, pattern, pieces
-        assert best is not None
+        assert best is not None  # nosec B101 # a fact for the type checker
         return best[1], best[2]
 
 

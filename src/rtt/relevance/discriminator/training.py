@@ -281,8 +281,8 @@ def pair_loss(logits: Tensor, batch: Batch, ranking_weight: float) -> Tensor:
         batch: its labels, weights and masks; padding of tokens and of criteria is never read.
         ranking_weight: weight of the second part.
     """
-    assert batch.labels is not None
-    assert batch.weights is not None
+    assert batch.labels is not None  # nosec B101 # a fact for the type checker
+    assert batch.weights is not None  # nosec B101 # a fact for the type checker
     logits = logits.float()
     tokens = batch.response_mask.unsqueeze(1)  # (N, 1, T)
     losses = functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
@@ -462,7 +462,7 @@ def train_discriminator(
         raise DataError(f"none of the {len(train)} examples has a relevant token; there is nothing to learn")
     torch.manual_seed(args.seed)
     backbone = args.backbone or _default_backbone()
-    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)  # nosec B615 # the user names the model
     settings = args.settings(tokenizer)
     network = build_network(backbone, settings)
     discriminator = Discriminator(network, tokenizer, settings)

@@ -227,6 +227,10 @@ class Judge:
                 prices=self._prices,
             )
 
+    def check_key(self) -> None:
+        """As for :class:`~rtt.endpoints.Endpoint`: see that the key is there, before it is needed."""
+        self._endpoint.check_key()
+
     def close(self) -> None:
         """Give up what is under way, from whichever thread asked for it; what was answered is in the cache."""
         self._line.cancel()

@@ -78,18 +78,12 @@ class OpenCache:
         """The answers that are there, by key."""
         return {key: answer for key in keys if (answer := self.get(key)) is not None}
 
-    def put(self, key: str, answer: str) -> None:
-        """Keep an answer."""
-        if self._store is not None:
-            with _explained(self._folder):
-                self._store.set(key, answer, retry=True)
-
     def put_all(self, answers: Mapping[str, str]) -> None:
         """Keep answers, all of them or none, which takes about as long as one."""
         if self._store is not None and answers:
             with _explained(self._folder), self._store.transact(retry=True):
                 for key, answer in answers.items():
-                    self.put(key, answer)
+                    self._store.set(key, answer, retry=True)
 
     def claim(self, key: str, seconds: float) -> bool:
         """Whether this caller is to ask: nobody else has said so within the time that they gave."""

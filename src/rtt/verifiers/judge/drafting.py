@@ -289,11 +289,12 @@ def _properties(schema: type[RuleArguments]) -> dict[str, dict[str, Any]]:
 def _offered() -> dict[str, type[RuleArguments]]:
     """The rules that a model can be told of, and their arguments: IFEval's, and registered ones without arguments.
 
-    IFBench's rules ask for what few users would, and would make a long list longer.
+    IFBench's rules ask for what few users would, and would make a long list longer; so would each corrected rule,
+    beside the one that it corrects.
     """
     offered = {}
     for name in rule_names():
-        if family_of(name) == "ifbench":
+        if family_of(name) in ("ifbench", "rtt"):
             continue
         try:
             offered[name] = type(parse_arguments(name, _EXAMPLES.get(name, {})))

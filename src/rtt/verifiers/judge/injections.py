@@ -313,7 +313,7 @@ def _pairs(
     if per_item is not None and not 1 <= per_item <= len(known):
         raise ConfigurationError(f"per_item={per_item!r}; expected 1 to {len(known)}, the number of attempts")
     each = len(known) if per_item is None else per_item
-    deck = random.Random(f"{seed}/deck").sample(range(len(known)), len(known))
+    deck = random.Random(f"{seed}/deck").sample(range(len(known)), len(known))  # nosec B311 # repeatable, not secret
     dealt = sorted((deck[(n * each + i) % len(deck)], n) for n in range(len(items)) for i in range(each))
     pairs: list[tuple[int, Injection, Question]] = []
     for place, number in dealt:

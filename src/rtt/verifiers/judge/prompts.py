@@ -47,8 +47,14 @@ GUARD = "\u2060"
 _CONTROL = re.compile(
     r"<\||<\uff5c"  # <|im_end|> of ChatML and Qwen, <|eot_id|> of Llama 3, <|end|> of Phi; DeepSeek's wide one
     r"|</?(?:s|bos|eos|pad|unk|mask|think|(?:start|end)_of_(?:turn|image|text)|tool_(?:call|response)s?|eos_token)>"
-    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|SYSTEM_PROMPT|IMG|THINK)\]"
+    r"|<[a-z_]{1,24}\|>"  # <turn|> of Gemma 4
+    r"|</?seed:[a-z_]{1,24}>"  # <seed:eos> of Seed-OSS
+    r"|<(?:reserved_|TOKENS_UNUSED_|extra_id_|SPECIAL_)\d{1,6}>"  # Baichuan, InternLM, Nemotron
+    r"|<(?:eo[apht]|sop|(?:EOS|BOS|PAD)_TOKEN)>|\[gMASK\]"  # InternLM, ChatGLM, Command R
+    r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|SYSTEM_PROMPT|IMG|THINK|ARGS|CALL_ID)\]"
     r"|<</?SYS>>"
+    r"|\]~!?b[\[\]]|\[e~\["  # ]~b] and [e~[ of MiniMax
+    r"|\u25c1/?think\u25b7"  # Kimi
 )
 
 

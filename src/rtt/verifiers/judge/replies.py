@@ -22,6 +22,7 @@ Words that only look like "yes" or "no" are not read.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ class Entry(BaseModel):
 
 _FORMAT = re.compile(r"satisfied|whole_response|(?:supporting|violating)_quotes", re.IGNORECASE)
 """The words of a reply's form that an honest response has no use for."""
+
+
+_ESCAPE = re.compile(r'(?:\\u[0-9a-fA-F]{4})+|\\["\\/bfnrt]')
+_SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_LAYERS = 4  # of JSON within text within JSON that are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +175,7 @@ def locate(entry: Entry, response: str) -> Finding:
             and not the model's.
     """
     reason = clean(entry.reason)
-    if reason and entry.reason.strip() in response and _FORMAT.search(response):
+    if reason and _is_parroted(entry.reason, response):
         raise NoAnswer("parroted", "the reply repeats a ready-made one that stands in the response")
     if entry.satisfied == "cannot tell":
         return Finding(Outcome.UNDETERMINED, reason=f"the model cannot tell: {reason}")
@@ -206,6 +212,37 @@ def locate(entry: Entry, response: str) -> Finding:
         reason=reason,
         dropped_quotes=lost_support + lost_violation,
     )
+
+
+def _is_parroted(reason: str, response: str) -> bool:
+    """Whether the reason stands in a response that holds words of the reply's form.
+
+    Both are looked for in the response as it is, and as JSON would read it: what is written there with escapes, or as
+    JSON within a text of JSON, comes back from the model without them. Blanks, line ends and guards do not count.
+    """
+    wanted = _comparable(reason)
+    return any(wanted in text for text in _ready_made(response))
+
+
+@functools.lru_cache(maxsize=4)  # asked for each criterion of a response
+def _ready_made(response: str) -> tuple[str, ...]:
+    """A response that holds words of the reply's form, as it can be read; nothing for any other."""
+    layers = [response]
+    while len(layers) < _LAYERS and (inner := _ESCAPE.sub(_unescaped, layers[-1])) != layers[-1]:
+        layers.append(inner)
+    return tuple(map(_comparable, layers)) if any(map(_FORMAT.search, layers)) else ()
+
+
+def _comparable(text: str) -> str:
+    return " ".join(text.replace(GUARD, "").split())
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match[0]
+    if escape[1] != "u":
+        return _SHORT[escape[1]]
+    units = b"".join(int(digits, 16).to_bytes(2, "little") for digits in escape.split("\\u")[1:])
+    return units.decode("utf-16-le", "surrogatepass")
 
 
 def _spans(quotes: Sequence[Quote | str], response: str) -> tuple[Spans, int]:

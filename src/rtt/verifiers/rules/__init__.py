@@ -3,6 +3,7 @@
     ifeval         the 25 instruction types of IFEval
     ifbench        the 58 of IFBench
     muldimif       the 12 checkers of MulDimIF, which read a constraint's English text
+    corrected      RTT's own rules, each beside an official one that is wrong
 
     findings       what a check returns, and what checks share
     text           sentences, capital words, patterns from data
@@ -41,7 +42,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtt.rule_schemas import RuleArguments, canonical_name, register_schema
-from rtt.verifiers.rules import ifbench, ifeval, muldimif
+from rtt.verifiers.rules import corrected, ifbench, ifeval, muldimif
 from rtt.verifiers.rules.registered import Check, Edit, RegisteredRule, deleted
 
 __all__ = ["Check", "Edit", "RegisteredRule", "register_rule", "rule_of"]
@@ -81,4 +82,4 @@ def rule_of(name: str) -> RegisteredRule:
     return _RULES.get(name) or _RULES[canonical_name(name)]
 
 
-_RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES, **muldimif.RULES}
+_RULES: dict[str, RegisteredRule] = {**ifeval.RULES, **ifbench.RULES, **muldimif.RULES, **corrected.RULES}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rtt.rule_schemas.ifbench.counting import AtLeast, ExactNumber, KeywordsMultiple, SmallNumber, WordCountRange
 from rtt.rule_schemas.schema import NoArguments
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, located, offending, present, whole
-from rtt.verifiers.rules.ifbench.text import TRIMMED, chunks, trimmed, word_set, word_tokens
+from rtt.verifiers.rules.ifbench.text import TRIMMED, Word, chunks, trimmed, word_set, word_tokens
 from rtt.verifiers.rules.registered import RegisteredRule
 from rtt.verifiers.rules.text import WORD, lowered, raised, stripped
 
@@ -21,7 +21,11 @@ def word_count_range(text: str, arguments: WordCountRange, deadline: Deadline) -
     Evidence, satisfied: the whole response. Too many: the words beyond the most that are allowed violate; delete them
     and the verdict turns. Too few: something is missing, and all that is there supports.
     """
-    words = [match.span() for match in WORD.finditer(text)]
+    return words_in_range(text, [match.span() for match in WORD.finditer(text)], arguments)
+
+
+def words_in_range(text: str, words: Sequence[Bounds], arguments: WordCountRange) -> Finding:
+    """The finding on the number of these words of the text."""
     reason = f"{len(words)} words, expected {arguments.min_words} to {arguments.max_words}"
     if len(words) < arguments.min_words:
         return absent(reason, [stripped(text)])
@@ -53,8 +57,15 @@ def conjunctions(text: str, arguments: SmallNumber, deadline: Deadline) -> Findi
 
     Evidence: each conjunction supports, in both verdicts; violated, something is missing.
     """
+    return conjunctions_that_differ(text, arguments, deadline, lambda word: word.text)
+
+
+def conjunctions_that_differ(
+    text: str, arguments: SmallNumber, deadline: Deadline, kind: Callable[[Word], str]
+) -> Finding:
+    """The finding on conjunctions of so many kinds; ``kind`` gets them with the punctuation at their ends."""
     found = [word for word in chunks(text, deadline) if trimmed(word).text.lower() in _CONJUNCTIONS]
-    different = len({word.text for word in found})
+    different = len({kind(word) for word in found})
     places = [trimmed(word).bounds for word in found]
     return counted(places, "at least", arguments.small_n, "different conjunctions", different)
 
@@ -71,11 +82,15 @@ def numbers(text: str, arguments: ExactNumber, deadline: Deadline) -> Finding:
     Evidence, satisfied: each number supports; with none asked for, the whole response. Too many: the surplus, from the
     number after the N-th on, violates. Too few: something is missing, and those that are there support.
     """
-    found = [match.span() for match in _NUMBER.finditer(text)]
-    reason = f"numbers: {len(found)}, expected exactly {arguments.N}"
-    if len(found) < arguments.N:
+    return exactly_so_many([match.span() for match in _NUMBER.finditer(text)], arguments.N)
+
+
+def exactly_so_many(found: Sequence[Bounds], number: int) -> Finding:
+    """The finding on exactly so many numbers, of which these were found."""
+    reason = f"numbers: {len(found)}, expected exactly {number}"
+    if len(found) < number:
         return absent(reason, found)
-    return present(found, reason) if len(found) == arguments.N else offending(found[arguments.N :], reason)
+    return present(found, reason) if len(found) == number else offending(found[number:], reason)
 
 
 _NAMES = word_set(
@@ -172,20 +187,36 @@ def keywords_multiple(text: str, arguments: KeywordsMultiple, deadline: Deadline
     Evidence, satisfied: each occurrence supports. Violated: the surplus of a keyword violates; with a keyword too few,
     something is missing, and, if there is no surplus, what there is of all of them supports.
     """
+    return keywords_often(text, arguments, deadline, _anywhere)
+
+
+def _anywhere(keyword: str, text: str, deadline: Deadline) -> list[Bounds]:
+    """Where the keyword stands, whatever its case, inside words too."""
     lower, origin = lowered(text)
+    target = keyword.lower()
+    places: list[Bounds] = []
+    at = lower.find(target)
+    while at >= 0:
+        deadline.remaining()
+        places.append(raised((at, at + len(target)), origin))
+        at = lower.find(target, at + len(target))
+    return places
+
+
+def keywords_often(
+    text: str,
+    arguments: KeywordsMultiple,
+    deadline: Deadline,
+    find: Callable[[str, str, Deadline], list[Bounds]],
+) -> Finding:
+    """The finding on the five keywords, each as often as asked for; ``find`` says where a keyword stands in a text."""
     found: list[Bounds] = []
     surplus: list[Bounds] = []
     wrong: list[str] = []
     too_few = False
     keywords = (arguments.keyword1, arguments.keyword2, arguments.keyword3, arguments.keyword4, arguments.keyword5)
     for keyword, number in zip(keywords, (1, 2, 3, 5, 7), strict=True):
-        target = keyword.strip().lower()
-        places: list[Bounds] = []
-        at = lower.find(target)
-        while at >= 0:
-            deadline.remaining()
-            places.append(raised((at, at + len(target)), origin))
-            at = lower.find(target, at + len(target))
+        places = find(keyword.strip(), text, deadline)
         found += places[:number]
         surplus += places[number:]
         too_few |= len(places) < number

@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rtt.errors import VerifierError
 from rtt.rule_schemas.schema import NoArguments
@@ -95,14 +95,14 @@ def reverse_newline(text: str, arguments: NoArguments, deadline: Deadline) -> Fi
     places = [bounds for bounds, _ in lines[first:]]
     if len(places) < 52:
         return absent(f"{len(places)} lines from Zimbabwe on, expected at least 52", places)
-    names = [_ascii(body) for _, body in lines[first:]]
+    names = [without_accents(body) for _, body in lines[first:]]
     wrong = [place for place, (one, other) in zip(places[1:], itertools.pairwise(names), strict=True) if other > one]
     if wrong:
         return offending(wrong, f"{len(wrong)} lines are out of order")
     return present(places, f"{len(places)} lines in reverse order")
 
 
-def _ascii(text: str) -> str:
+def without_accents(text: str) -> str:
     """The text without accents, and without what is not ASCII then."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
@@ -155,7 +155,7 @@ def sentence_alphabet(text: str, arguments: NoArguments, deadline: Deadline) -> 
     return present(firsts, "26 sentences from a to z")
 
 
-_CAPITALS = tuple(
+CAPITALS = tuple(
     name.strip()
     for line in (
         "Reykjavik, Helsinki, Oslo, Tallinn, Stockholm, Riga, Moscow, Copenhagen, Vilnius, Minsk, Dublin, Berlin",
@@ -174,16 +174,16 @@ def european_capitals_sort(text: str, arguments: NoArguments, deadline: Deadline
 
     Evidence: the whole response, in both verdicts.
     """
-    named = [name.strip() for name in _ascii(text).split(",") if name.strip()]
-    if len(named) != len(_CAPITALS):
-        return whole(False, f"{len(named)} names, expected {len(_CAPITALS)}")
-    wrong = next(((name, wanted) for name, wanted in zip(named, _CAPITALS, strict=True) if name != wanted), None)
+    named = [name.strip() for name in without_accents(text).split(",") if name.strip()]
+    if len(named) != len(CAPITALS):
+        return whole(False, f"{len(named)} names, expected {len(CAPITALS)}")
+    wrong = next(((name, wanted) for name, wanted in zip(named, CAPITALS, strict=True) if name != wanted), None)
     if wrong is None:
         return whole(True, "the capitals from north to south")
     return whole(False, f"{wrong[0][:40]!r} where {wrong[1]!r} is expected")
 
 
-def _rows(text: str, delimiter: str = ",") -> list[list[str]]:
+def csv_rows(text: str, delimiter: str = ",") -> list[list[str]]:
     """The rows of CSV.
 
     Raises:
@@ -202,11 +202,12 @@ def csv_city(text: str, arguments: NoArguments, deadline: Deadline) -> Finding:
 
     Evidence: the whole response, in both verdicts.
     """
-    rows = _rows(text)
-    return _five_columns(rows, 8, rows[:1] == [["ID", "Country", "City", "Year", "Count"]])
+    rows = csv_rows(text)
+    return five_columns(rows, 8, rows[:1] == [["ID", "Country", "City", "Year", "Count"]])
 
 
-def _five_columns(rows: Sequence[Sequence[str]], number: int, named: bool) -> Finding:
+def five_columns(rows: Sequence[Sequence[str]], number: int, named: bool) -> Finding:
+    """The finding on so many rows, the head included, of five fields each."""
     if len(rows) != number:
         return whole(False, f"{len(rows)} rows with the head, expected {number}")
     if not named:
@@ -217,7 +218,7 @@ def _five_columns(rows: Sequence[Sequence[str]], number: int, named: bool) -> Fi
     return whole(True, f"{number - 1} rows of 5 fields")
 
 
-def _head(text: str, names: str, between: str) -> bool:
+def csv_head(text: str, names: str, between: str) -> bool:
     """Whether the first line is these names, each in double quotation marks or not."""
     pattern = between.join(f'(?:{name}|"{name}")' for name in names.split())
     return re.fullmatch(pattern, text.split("\n")[0].strip()) is not None
@@ -231,9 +232,9 @@ def csv_special_character(text: str, arguments: NoArguments, deadline: Deadline)
 
     Evidence: the whole response, in both verdicts.
     """
-    if not _head(text, "ProductID Category Brand Price Stock", ",[ \t]*"):
+    if not csv_head(text, "ProductID Category Brand Price Stock", ",[ \t]*"):
         return whole(False, "another head than was asked for")
-    rows = _rows(text.replace('"', '"""'))
+    rows = csv_rows(text.replace('"', '"""'))
     if len(rows) != 15:
         return whole(False, f"{len(rows)} rows with the head, expected 15")
     for row in rows[1:]:
@@ -260,9 +261,9 @@ def csv_quotes(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
 
     Evidence: the whole response, in both verdicts.
     """
-    if not _head(text, "StudentID Subject Grade Semester Score", "\t *"):
+    if not csv_head(text, "StudentID Subject Grade Semester Score", "\t *"):
         return whole(False, "another head than was asked for")
-    rows = _rows(text.replace('"', '"""'), "\t")
+    rows = csv_rows(text.replace('"', '"""'), "\t")
     if len(rows) != 4:
         return whole(False, f"{len(rows)} rows with the head, expected 4")
     for row in rows:
@@ -290,6 +291,11 @@ def date_format_list(text: str, arguments: NoArguments, deadline: Deadline) -> F
     Evidence, satisfied: the dates support. Violated: what is no such date between two commas violates; where nothing
     stands there, something is missing.
     """
+    return dates(text, _is_date)
+
+
+def dates(text: str, is_date: Callable[[str], bool]) -> Finding:
+    """The finding on what stands between commas, all of it dates."""
     start, end = stripped(text)
     right: list[Bounds] = []
     wrong: list[Bounds] = []
@@ -298,7 +304,7 @@ def date_format_list(text: str, arguments: NoArguments, deadline: Deadline) -> F
     for part in text[start:end].split(","):
         body = part.strip()
         lead = at + len(part) - len(part.lstrip())
-        (right if _is_date(body) else wrong).append((lead, lead + len(body)))
+        (right if is_date(body) else wrong).append((lead, lead + len(body)))
         empty |= not body
         at += len(part) + 1
     if not wrong:

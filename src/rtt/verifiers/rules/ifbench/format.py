@@ -6,7 +6,7 @@ import itertools
 import re
 import string
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rtt.rule_schemas.ifbench.form import Options, Separator
 from rtt.rule_schemas.schema import NoArguments
@@ -67,12 +67,16 @@ def line_indent(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
 
     Evidence, satisfied: the whole response. Violated: the lines that are not indented further violate.
     """
-    lines = _without_blank_lines(text, deadline)
+    return indented(text, _without_blank_lines(text, deadline), " ", deadline)
+
+
+def indented(text: str, lines: Sequence[Bounds], blanks: str, deadline: Deadline) -> Finding:
+    """The finding on these lines, each with more of these blanks at its start than the one before."""
     wrong = []
     before = -1
     for first, last in lines:
         deadline.remaining()
-        indent = last - first - len(text[first:last].lstrip(" "))
+        indent = last - first - len(text[first:last].lstrip(blanks))
         if indent <= before:
             wrong.append((first, last) if last > first else (max(first - 1, 0), first))
         before = indent
@@ -389,25 +393,31 @@ def title_case(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
     Evidence, satisfied: the whole response. Violated: each of these words violates; capitalise them and the verdict
     turns.
     """
-    wrong = [word for word in word_tokens(text, deadline) if _is_untitled(word.text)]
+    return titled(word for word in word_tokens(text, deadline) if is_untitled(word.text))
+
+
+def titled(untitled: Iterable[Word]) -> Finding:
+    """The finding on the words that are not in title case."""
+    wrong = list(untitled)
     if not wrong:
         return whole(True, "all words are in title case")
     shown = wrong[0].text[:40]
     return offending((word.bounds for word in wrong), f"{len(wrong)} words not in title case, such as {shown!r}")
 
 
-def _is_untitled(word: str) -> bool:
+def is_untitled(word: str) -> bool:
+    """Whether it begins with a small letter, and is not of mixed case."""
     first, rest = word[:1], word[1:]
     if not first.isalpha() or not first.islower():
         return False
     return not rest or rest.islower() or rest.isupper()
 
 
-def _titled(text: str, span: Span, outcome: Outcome) -> str:
+def capitalised(text: str, span: Span, outcome: Outcome) -> str:
     """With a capital; a small letter without one goes, and its word with it."""
     word = text[span.start : span.end]
     upper = word[:1].upper() + word[1:]
-    return "" if _is_untitled(upper) else upper
+    return "" if is_untitled(upper) else upper
 
 
 RULES: Mapping[str, RegisteredRule] = {
@@ -424,6 +434,6 @@ RULES: Mapping[str, RegisteredRule] = {
     "format:quotes": RegisteredRule(quotes),
     "format:sub-bullets": RegisteredRule(sub_bullets),
     "format:thesis": RegisteredRule(thesis),
-    "format:title_case": RegisteredRule(title_case, _titled),
+    "format:title_case": RegisteredRule(title_case, capitalised),
 }
 """Each rule by its official name."""

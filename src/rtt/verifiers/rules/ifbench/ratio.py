@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Set
 from functools import cache
 from importlib import resources
 
@@ -28,18 +29,23 @@ def stop_words(text: str, arguments: StopWords, deadline: Deadline) -> Finding:
 
     Evidence, satisfied: the whole response. Violated: each stop word violates; delete them all and the verdict turns.
     """
+    return stop_word_share(text, WORD, arguments.percentage, deadline)
+
+
+def stop_word_share(text: str, words: re.Pattern[str], percentage: float, deadline: Deadline) -> Finding:
+    """The finding on at most so many percent of stop words among what the expression takes for words."""
     count = 0
     found = []
-    for match in WORD.finditer(text):
+    for match in words.finditer(text):
         deadline.remaining()
         count += 1
-        if match.group().lower() in _stop_words():
+        if match.group().lower().replace("’", "'") in _stop_words():
             found.append(match.span())
     if not count:
         return whole(False, "no words", missing=True)
     share = len(found) / count * 100
-    reason = f"stop words: {share:.1f} % of {count} words, expected at most {arguments.percentage} %"
-    return whole(True, reason) if share <= arguments.percentage else offending(found, reason)
+    reason = f"stop words: {share:.1f} % of {count} words, expected at most {percentage} %"
+    return whole(True, reason) if share <= percentage else offending(found, reason)
 
 
 def _endings(text: str, deadline: Deadline) -> Counter[str]:
@@ -96,11 +102,14 @@ def overlap(text: str, arguments: Overlap, deadline: Deadline) -> Finding:
 
     Evidence: the whole response, in both verdicts.
     """
-    own, reference = _trigrams(text), _trigrams(arguments.reference_text)
+    return shared(_trigrams(text), _trigrams(arguments.reference_text), arguments.percentage, "characters")
+
+
+def shared(own: Set[Hashable], reference: Set[Hashable], wanted: float, noun: str) -> Finding:
+    """The finding on trigrams, of which so many percent, give or take 2, are the reference's."""
     if not own:
-        return whole(False, "fewer than three characters", missing=True)
+        return whole(False, f"fewer than three {noun}", missing=True)
     share = len(own & reference) / len(own)
-    wanted = arguments.percentage
     reason = f"{share * 100:.1f} % of the trigrams are the reference's, expected {wanted} %, give or take 2"
     return whole(wanted - 2 <= share * 100 <= wanted + 2, reason)
 

@@ -169,13 +169,14 @@ def json_format(text: str, arguments: NoArguments, deadline: Deadline) -> Findin
     try:
         json.loads(value)
     except json.JSONDecodeError as error:
-        return _not_json(value, offset, error)
+        return not_json(value, offset, error)
     except ValueError as error:  # a whole number with more digits than Python converts
         return whole(False, f"not JSON: {error}")
     return whole(True, "valid JSON")
 
 
-def _not_json(value: str, offset: int, error: json.JSONDecodeError) -> Finding:
+def not_json(value: str, offset: int, error: json.JSONDecodeError) -> Finding:
+    """The finding on a text that is no JSON: where the parser stopped, ``offset`` characters into the response."""
     reason = f"not JSON: {error.msg}"
     at = error.pos
     bracket = _BRACKET.search(value)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rtt.rule_schemas.ifeval import NthParagraphFirstWord, NumberParagraphs, NumberSentences, NumberWords
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, present, whole
@@ -60,11 +60,15 @@ def number_paragraphs(text: str, arguments: NumberParagraphs, deadline: Deadline
     paragraph violate; an empty paragraph, the divider that closes it violates. Delete the violating ones and the
     paragraphs are joined.
     """
-    dividers = [match.span() for match in _DIVIDER.finditer(text)]
+    return divided(text, [match.span() for match in _DIVIDER.finditer(text)], arguments.num_paragraphs)
+
+
+def divided(text: str, dividers: Sequence[Bounds], number: int) -> Finding:
+    """The finding on so many paragraphs between these dividers, each with ``***`` in it."""
     paragraphs = _between(text, dividers)
     filled = [not _is_blank(text, bounds) for bounds in paragraphs]
     marks = [_inner(text, bounds, "***") for bounds in dividers]
-    count, number = sum(filled), arguments.num_paragraphs
+    count = sum(filled)
     empty = [marks[k] for k in range(1, len(marks)) if not filled[k]]
     first, last = (filled.index(True), len(filled) - 1 - filled[::-1].index(True)) if count else (0, 0)
     parting = [marks[k] for k in range(first, last) if filled[k]]
@@ -90,6 +94,20 @@ def nth_paragraph_first_word(text: str, arguments: NthParagraphFirstWord, deadli
     few paragraphs, what is right supports and something is missing.
     """
     paragraphs = _between(text, [match.span() for match in _EMPTY_LINE.finditer(text)])
+    return nth_first_word(text, paragraphs, arguments, _first_word)
+
+
+def nth_first_word(
+    text: str,
+    paragraphs: Sequence[Bounds],
+    arguments: NthParagraphFirstWord,
+    first_word: Callable[[str, int], Bounds],
+) -> Finding:
+    """The finding on the first word of the n-th of these paragraphs, and on how many of them are not blank.
+
+    Args:
+        first_word: where the first word at or after a place lies; it may be empty.
+    """
     filled = [bounds for bounds in paragraphs if not _is_blank(text, bounds)]
     gaps = [(before[1], after[0]) for before, after in itertools.pairwise(filled)]
     number, nth = arguments.num_paragraphs, arguments.nth_paragraph
@@ -105,7 +123,7 @@ def nth_paragraph_first_word(text: str, arguments: NthParagraphFirstWord, deadli
             following = next((bounds[0] for bounds in paragraphs[nth:] if not _is_blank(text, bounds)), len(text))
             wrong.append((start, following))
         else:
-            found = _first_word(text, start)
+            found = first_word(text, start)
             word = "".join(character.lower() for character in text[slice(*found)])
             if word == arguments.first_word.lower():
                 right.append(found)
