@@ -196,7 +196,7 @@ def weights(folder: Path) -> str:
 def said(folder: Path) -> str:
     """The last line that the run printed."""
     lines = [line for line in (folder / "log.txt").read_text(errors="replace").split("\n") if line.strip()]
-    return lines[-1] if lines else ""
+    return lines[-1].replace(str(folder), "RUN") if lines else ""
 
 
 @dataclass
@@ -222,14 +222,18 @@ def kills(folder: Path, expected: str, seconds: float, options: argparse.Namespa
             place = folder / f"killed-{runs}"
             for attempt in range(40):
                 child = fork(place)
-                time.sleep(rng.uniform(0, seconds if attempt < 4 else 10 * seconds))
-                pid, status = os.waitpid(child, os.WNOHANG)
+                until = time.monotonic() + rng.uniform(0, seconds if attempt < 4 else 10 * seconds)
+                pid = status = 0
+                while not pid and time.monotonic() < until:
+                    time.sleep(0.01)
+                    pid, status = os.waitpid(child, os.WNOHANG)
                 if pid:
                     if os.waitstatus_to_exitcode(status) != 0:
                         wrong.append(f"run {runs}: {said(place)}")
                     break
                 os.kill(child, signal.SIGKILL)
-                ended(child)
+                if ended(child) != -signal.SIGKILL:
+                    break  # it was done before the signal came
                 struck[stage(place)] += 1
                 bars.advance(bar)
                 before = finished(place)
@@ -371,8 +375,7 @@ def process_dies(folder: Path) -> Row:
         launched = subprocess.Popen(command, stdout=log, stderr=log)
         while finished(place) < 3 and launched.poll() is None:
             time.sleep(0.1)
-        workers = subprocess.run(["pgrep", "-f", f"--worker {place}"], capture_output=True, text=True).stdout.split()
-        os.kill(max(int(worker) for worker in workers), signal.SIGKILL)
+        os.kill(int((place / "worker-2").read_text()), signal.SIGKILL)
         status = launched.wait(timeout=120)
         if status == 0:
             wrong.append("the others ended as if all were well")
@@ -423,6 +426,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.worker is not None:
+        (options.worker / f"worker-{os.environ['RANK']}").write_text(str(os.getpid()))
         train(options.worker, tasks=bundled_tasks("train", "easy")[:16])
         return
     console = Console()
