@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 test: $(READY) build/chromium ## Run the tests, but for the slow ones
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
