@@ -259,7 +259,8 @@ def test_axe_finds_no_serious_violation(browser: Any, report: Path, scheme: str,
 
 
 def test_hostile_text_shows_as_text_and_runs_nothing(browser: Any, tmp_path: Path) -> None:
-    records = [record(text) for text in HOSTILE.values()]
+    split = record("😀!", [(0, 1), (0, 1), (0, 1), (1, 2)])
+    records = [*(record(text) for text in HOSTILE.values()), split]
     write_records(tmp_path / "hostile.jsonl", records)
     write_page(find_runs([tmp_path / "hostile.jsonl"]), tmp_path / "page.html", title=HOSTILE["script"])
     page = Page(browser, tmp_path / "page.html")
@@ -267,6 +268,10 @@ def test_hostile_text_shows_as_text_and_runs_nothing(browser: Any, tmp_path: Pat
         page.open(f"#v=responses&r={place}&g=")
         assert page.response() == text, what
         assert page.page.title() == HOSTILE["script"]
+    page.open(f"#v=responses&r={len(HOSTILE)}")
+    assert page.response() == "😀!"  # three tokens share the emoji
+    assert page.page.locator(".response i").all_inner_texts() == ["😀", "", "", "!"]
+    assert page.page.locator(".response i.nothing").count() == 2
     page.open(f"#v={HOSTILE['script']}&r=<b>&c=NaN&m=__proto__")
     assert page.response() == HOSTILE["script"]
     assert page.page.evaluate("document.querySelectorAll('#record img, #record script, #record b').length") == 0
