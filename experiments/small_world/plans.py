@@ -187,7 +187,7 @@ def stress() -> list[Run]:
     return runs + _runs("stress", ("2-5",), ("group/uniform", "group/shuffled"), SEEDS[:3], hole=True)
 
 
-QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-aon-raw", "group")
+QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr-raw", "group")
 
 
 def quick() -> list[Run]:

@@ -307,3 +307,10 @@ def test_tuning_gives_each_method_as_many_runs(name: str) -> None:
         rate, weight = plans.settings(method, best)
         assert rate == 1e-3
         assert weight in ((0.3, 0.5) if METHODS[method].partition else (0.3,))
+
+
+def test_the_reduced_world_has_settings_for_every_run_and_fresh_seeds() -> None:
+    runs = plans.quick()
+    assert {(run.world, run.method) for run in runs} == {(w, m) for w in ("2-5", "6-8") for m in plans.QUICK}
+    assert all(run.seed >= 200 for run in runs)
+    assert all(run.learning_rate > 0 for run in runs)
