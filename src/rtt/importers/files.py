@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import regex  # re's possessive groups are wrong before Python 3.11.5
 
 from rtt.errors import DataError, MissingDependencyError
 from rtt.json_lines import MAX_LINE_BYTES, LineError, decode_line, read_lines
@@ -91,9 +92,9 @@ def _list_rows(file: Path, advance: Callable[[int], None]) -> Iterator[Found]:
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _FLAT = rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+"
 _FLAT_VALUE = rb"\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]"
-_WITHIN = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=re.DOTALL)
-_BETWEEN = re.compile(rb'(?:[^"\[\]{},]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=re.DOTALL)
-_BODY = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', flags=re.DOTALL)
+_WITHIN = regex.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=regex.DOTALL)
+_BETWEEN = regex.compile(rb'(?:[^"\[\]{},]++|' + _TEXT + rb"|" + _FLAT_VALUE + rb")*+", flags=regex.DOTALL)
+_BODY = regex.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', flags=regex.DOTALL)
 
 
 def split_list(stream: BinaryIO, name: str) -> Iterator[bytes]:

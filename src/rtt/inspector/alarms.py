@@ -149,8 +149,9 @@ _ONE = 1 << 40
 
 
 def _fixed(value: float) -> int:
-    """The value in multiples of 2^-40, whose sums do not depend on their order; 0 for one that is not finite."""
-    return round(float(value) * _ONE) if math.isfinite(value) else 0
+    """The value in multiples of 2^-40, whose sums do not depend on their order; 0 for one that no float can hold so."""
+    scaled = float(value) * _ONE
+    return round(scaled) if math.isfinite(scaled) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1057,8 +1057,8 @@ def two(server: Server, cache: Path, **options: Any) -> tuple[Judge, Judge]:
 
 
 def test_one_that_waits_for_another_waits_as_long_as_it_asks(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CLAIM_SECONDS", 0.3)
-    slowly(server, 1.2)  # several times as long as a claim lasts, unless it is renewed
+    monkeypatch.setattr(module, "CLAIM_SECONDS", 1.0)
+    slowly(server, 4.0)  # several times as long as a claim lasts, unless it is renewed
     one = question(RESPONSE, "a", "b")
 
     def ask(asking: Judge) -> list[list[Verdict]]:

@@ -455,7 +455,8 @@ def title_case(text: str, arguments: NoArguments, deadline: Deadline) -> Finding
 
 # -------------------------------------------------------------------------------------------------------------- custom
 
-_QUOTED = re.compile(r'(?:^|,)"((?:[^"]++|"")*+)"', re.MULTILINE)
+# What the lookahead took is never tried otherwise, as in a possessive group, which is wrong before Python 3.11.5.
+_QUOTED = re.compile(r'(?:^|,)"(?=((?:[^"]++|"")*))\1"', re.MULTILINE)
 _SPECIAL = re.compile(r"[^\w\s]")
 
 

@@ -190,7 +190,9 @@ _CONTENT: dict[str, Decide] = {
 # -------------------------------------------------------------------------------------------------------------- format
 
 _N = one_of(UNITS)
-_TAG = re.compile(r"<\s*[a-zA-Z_:][\w:.-]*+(?:\s+[a-zA-Z_:][\w:.-]*=['\"][^'\"]*['\"])*+\s*+/?>")
+# What a lookahead took is never tried otherwise; a possessive group would say so, but is wrong before Python 3.11.5.
+_ATTRIBUTES = r"(?=(?P<attributes>(?:\s+[a-zA-Z_:][\w:.-]*=['\"][^'\"]*['\"])*))(?P=attributes)"
+_TAG = re.compile(r"<\s*[a-zA-Z_:][\w:.-]*+" + _ATTRIBUTES + r"\s*+/?>")
 _ATTRIBUTE = re.compile(r"(\w+)=[\"'][^\"']*[\"']")
 
 
