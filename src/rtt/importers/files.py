@@ -186,7 +186,7 @@ class _Scan:
         assert body is not None  # nosec B101 # a fact for the type checker
         if chunk[body.end() : body.end() + 1] == b'"':
             self.in_text = self.escaped = False
-            return body.end() + 1
+            return int(body.end()) + 1
         self.escaped = body.end() < len(chunk)
         return len(chunk)
 
