@@ -141,8 +141,8 @@ def assert_answers_in_time(text: str, rules: list[tuple[str, dict[str, Any]]]) -
         verdict = verify_rule(*rule, text, criterion_id="c1")
         # The thread's own time, for other processes may be busy.
         assert time.thread_time() - start < 2, rule
-        late = "the time limit of 1 s" in verdict.reason or "nested more than 500 deep" in verdict.reason
-        if verdict.determined or not late:
+        limits = "the time limit of 1 s|nested more than 500 deep|a sentence of [0-9,]+ characters cannot be cut"
+        if verdict.determined or not re.search(limits, verdict.reason):
             assert_evidence_is_sound(text, verdict)
 
 
