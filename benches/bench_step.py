@@ -1,6 +1,6 @@
 """What token-level credit costs a training step: stock GRPO beside RTT with evidence and with a discriminator, one run.
 
-    python benches/bench_step.py [--steps 2 --rounds 2 --prompts 4 --generations 8 --tokens 48 --output results]
+    python benches/bench_step.py [--steps 2 --rounds 2 --prompts 2 --generations 4 --tokens 32 --output results]
 
 Same model (SmolLM2-135M-Instruct with LoRA), prompts, seed and lengths: every response is exactly --tokens long. The
 arms take turns, --rounds times; the first step of each turn warms up and is left out. The discriminator is the joint
@@ -197,9 +197,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2, help="measured steps of a turn (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each arm (default: %(default)s)")
-    parser.add_argument("--prompts", type=int, default=4, help="prompts a step (default: %(default)s)")
-    parser.add_argument("--generations", type=int, default=8, help="responses a prompt (default: %(default)s)")
-    parser.add_argument("--tokens", type=int, default=48, help="tokens a response (default: %(default)s)")
+    parser.add_argument("--prompts", type=int, default=2, help="prompts a step (default: %(default)s)")
+    parser.add_argument("--generations", type=int, default=4, help="responses a prompt (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=32, help="tokens a response (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("results"), help="for bench_step.json and .md")
     return parser.parse_args()
 
