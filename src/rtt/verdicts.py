@@ -17,7 +17,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rtt.rubrics import Criterion
 
 Polarity = Literal["support", "violation"]
 Scope = Literal["spans", "response"]
@@ -99,6 +102,11 @@ class Verdict:
     def determined(self) -> bool:
         """Whether the verifier could tell."""
         return self.outcome is not Outcome.UNDETERMINED
+
+
+def credited(criterion: Criterion, verdict: Verdict) -> Outcome:
+    """The outcome as it counts: a criterion that describes something unwanted is met when it is violated."""
+    return Outcome(-verdict.outcome) if criterion.unwanted else verdict.outcome
 
 
 def rubric_accuracy(rubrics: Iterable[Sequence[Verdict]]) -> float | None:

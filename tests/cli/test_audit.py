@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 
 from rtt import Criterion, Message, Outcome, Rubric, Rule, Task, Verdict
 from rtt.cli import cli
-from rtt.cli.audit import find_run, recorded
+from rtt.cli.audit import find_run
 from rtt.errors import DataError
-from rtt.records import Record, records_path, write_records
+from rtt.records import Record, read_records, records_path, write_records
 from rtt.responses import Response
 from rtt.rubrics import write_tasks
 
@@ -199,7 +199,7 @@ def test_a_record_of_other_kinds_is_named_with_its_line(tmp_path: Path, change: 
     line = json.loads(made().to_json())
     file.write_text(f"{json.dumps(line)}\n\n{json.dumps(line | change)}\n")
     with pytest.raises(DataError) as refused:
-        list(recorded([file]))
+        list(read_records(file))
     assert str(refused.value).startswith(f"{file}:3: ")
     assert message in str(refused.value)
 
@@ -208,13 +208,13 @@ def test_a_record_of_other_kinds_is_named_with_its_line(tmp_path: Path, change: 
 def test_a_line_that_is_no_record_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "records.jsonl").write_text(line)
     with pytest.raises(DataError, match="records.jsonl:1: "):
-        list(recorded([tmp_path / "records.jsonl"]))
+        list(read_records(tmp_path / "records.jsonl"))
 
 
 def test_all_bytes_are_counted(tmp_path: Path) -> None:
     write_records(tmp_path / "records.jsonl", [made(), made()])
     counted: list[int] = []
-    assert list(recorded([tmp_path / "records.jsonl"], counted.append)) == [made(), made()]
+    assert list(read_records(tmp_path / "records.jsonl", counted.append)) == [made(), made()]
     assert sum(counted) == (tmp_path / "records.jsonl").stat().st_size
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtt.benchmarks import Benchmark, Prompt
-from rtt.verdicts import Outcome, Verdict
+from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import VerdictSource, verify_batch, verify_loose
 
 
@@ -44,10 +44,7 @@ class Scored:
     def strict(self) -> tuple[Outcome, ...]:
         """[K], as they count: a criterion that describes something unwanted is met when it is violated."""
         criteria = self.answer.prompt.task.rubric.criteria
-        return tuple(
-            Outcome(-verdict.outcome) if criterion.unwanted else verdict.outcome
-            for criterion, verdict in zip(criteria, self.verdicts, strict=True)
-        )
+        return tuple(credited(criterion, verdict) for criterion, verdict in zip(criteria, self.verdicts, strict=True))
 
     def to_json(self, *, numbered: bool) -> dict[str, Any]:
         """The line of ``verdicts.jsonl``: ``key``, ``strict``, ``loose``, ``types``; undetermined is null.

@@ -1,28 +1,25 @@
 """``rtt audit TASKS RECORDS``: what a run's records say has gone wrong, the most severe first.
 
-find_run -> recorded -> Record, Record, ... -> audit -> Alarm, Alarm, ... -> page / JSON
+find_run -> Run.records -> Record, Record, ... -> audit -> Alarm, Alarm, ... -> page / JSON
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rtt.cli.terminal import console, counted, refuse_overwriting, visible
+from rtt.cli.terminal import console, counted, reading, refuse_overwriting, visible
 from rtt.errors import DataError
 from rtt.json_lines import write_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
     from rtt.inspector.alarms import Alarm
     from rtt.inspector.runs import Run
@@ -92,7 +89,7 @@ def audit(
             yield record
 
     with reading(console(stderr=True), "audit", found.files) as advance:
-        alarms = find_alarms(counting(recorded(found.files, advance)), tasks=known, history=found.history)
+        alarms = find_alarms(counting(found.records(advance)), tasks=known, history=found.history)
     if not read:
         raise DataError(f"{records}: has no record in it; expected what training writes with records_steps")
     if not read.keys() & {task.id for task in known}:
@@ -159,25 +156,3 @@ def find_run(path: Path) -> Run:
     if not runs[0].files:
         raise DataError(f"{path}: has a training log but no records; train with records_steps to have them written")
     return runs[0]
-
-
-def recorded(files: Sequence[Path], advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:
-    """The records of files, in order; see :func:`rtt.records.read_records`."""
-    from rtt.records import read_records
-
-    for file in files:
-        yield from read_records(file, advance)
-
-
-@contextlib.contextmanager
-def reading(where: Console, label: str, files: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar over the bytes of files, drawn where there is a terminal; gives what advances it."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn(label), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    drawn = where.is_terminal and sys.stderr.isatty()  # colours may be forced where nobody watches
-    bars: Progress = Bars(*columns, console=where, transient=True, disable=not drawn)
-    task = bars.add_task(label, total=sum(file.stat().st_size for file in files))
-    with bars:
-        yield lambda count: bars.advance(task, count)

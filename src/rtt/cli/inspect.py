@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from rtt.cli.audit import reading
-from rtt.cli.terminal import console, counted
+from rtt.cli.terminal import console, counted, reading
 from rtt.errors import ConfigurationError
 
 PATHS = click.Path(path_type=Path)

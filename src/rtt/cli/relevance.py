@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import itertools
 import json
 import os
@@ -505,7 +506,13 @@ def print_scored(console: Console, scored: Scored, name: str, threshold: float) 
             console.print(Text("  the response is blank", style="dim"))
             continue
         token_steps = steps(row, threshold).tolist()
-        _print_marked(console, scored.response, character_steps(scored.response, token_steps), credited.outcome)
+        print_levels(
+            console,
+            scored.response,
+            character_steps(scored.response, token_steps),
+            functools.partial(step_style, console, credited.outcome),
+            lambda step: MARKS[step - 1],
+        )
         if not verdict.determined and not row.any():
             below = f"{name} says nothing without a verdict; a discriminator reads the criterion itself"
         else:
@@ -529,46 +536,58 @@ def _top(response: Response, row: npt.NDArray[np.float32], token_steps: Sequence
     return f"top: {'  '.join(listed)}{more}"
 
 
-def _print_marked(console: Console, response: Response, levels: Sequence[int], outcome: Outcome) -> None:
+def print_levels(
+    console: Console,
+    response: Response,
+    levels: Sequence[int],
+    style: Callable[[int], Any],
+    mark: Callable[[int], str],
+) -> None:
+    """Print a response with its characters' levels in colours, or with marks below them where there are none.
+
+    Args:
+        console: where.
+        response: its text is shown as signs where it would command the terminal.
+        levels: one a character; 0 is plain.
+        style: of a level that is not 0.
+        mark: the sign of a level that is not 0.
+    """
     from rich.text import Text
 
     coloured = has_colours(console)
     start = 0
     for line in visible(response.text).split("\n"):
         text = Text()
-        for step, run in itertools.groupby(range(start, start + len(line)), key=lambda place: levels[place]):
+        for level, run in itertools.groupby(range(start, start + len(line)), key=lambda place: levels[place]):
             places = list(run)
-            text.append(line[places[0] - start : places[-1] + 1 - start], style=str(step) if step else None)
+            text.append(line[places[0] - start : places[-1] + 1 - start], style=str(level) if level else None)
         start += len(line) + 1
         if start <= len(levels) and levels[start - 1]:
             text.append("⏎", style=str(levels[start - 1]))  # a line end that counts
         for piece in text.wrap(console, max(console.width - 2, 2), overflow="fold"):
             if coloured:
-                piece.spans = [
-                    span._replace(style=step_style(console, outcome, int(str(span.style)))) for span in piece.spans
-                ]
-                print_line(console, piece)
+                piece.spans = [span._replace(style=style(int(str(span.style)))) for span in piece.spans]
+                _print_line(console, piece)
             else:
-                print_line(console, Text(piece.plain.rstrip()))
-                if marks := _marks(piece):
-                    print_line(console, Text(marks))
+                _print_line(console, Text(piece.plain.rstrip()))
+                if marks := _marks(piece, mark):
+                    _print_line(console, Text(marks))
 
 
-def print_line(console: Console, line: Text) -> None:
-    """Print a line of the response as it is: nothing is wrapped or cropped."""
+def _print_line(console: Console, line: Text) -> None:
     from rich.text import Text
 
     console.print(Text("  ").append_text(line) if line else line, no_wrap=True, overflow="ignore", crop=False)
 
 
-def _marks(line: Text) -> str:
-    """The line of marks to stand below a line whose styles are steps; wide characters have wide marks."""
+def _marks(line: Text, mark: Callable[[int], str]) -> str:
+    """The line of marks to stand below a line whose styles are levels; wide characters have wide marks."""
     from rich.cells import cell_len
 
     marks = ""
     for span in sorted(line.spans):
         left, right = cell_len(line.plain[: span.start]), cell_len(line.plain[: span.end])
-        marks = marks.ljust(left) + MARKS[int(str(span.style)) - 1] * (right - left)
+        marks = marks.ljust(left) + mark(int(str(span.style))) * (right - left)
     return marks
 
 

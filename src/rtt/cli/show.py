@@ -1,6 +1,6 @@
 """``rtt show RECORDS``: a run's responses in the terminal, with what each token was credited with.
 
-recorded -> Record, Record, ... -> the task's of one step -> page: prompt, rubric, response in colours, best and worst
+Run.records -> Record, Record, ... -> the task's of one step -> page: prompt, rubric, coloured response, best and worst
 
 A page is told apart by more than colour: what speaks for a token is blue, what speaks against it orange and underlined,
 and where there are no colours a line of marks stands below, digits for and letters against.
@@ -9,7 +9,7 @@ and where there are no colours a line of marks stands below, digits for and lett
 from __future__ import annotations
 
 import difflib
-import itertools
+import functools
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from rtt.cli.audit import find_run, reading, recorded
-from rtt.cli.relevance import STEPS, TOP, character_steps, has_colours, print_line, step_style
-from rtt.cli.terminal import SIGNS, console, counted, print_table, quoted, visible
+from rtt.cli.audit import find_run
+from rtt.cli.relevance import STEPS, TOP, character_steps, has_colours, print_levels, step_style
+from rtt.cli.terminal import SIGNS, console, counted, print_table, quoted, reading, visible
 from rtt.cli.verify import matches
 from rtt.errors import ConfigurationError, DataError
-from rtt.verdicts import Outcome
+from rtt.verdicts import Outcome, credited
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +95,7 @@ def show(records: Path, task_id: str | None, step: int | None, index: int, by: B
     found = find_run(records)
     stdout = console()
     with reading(console(stderr=True), "show", found.files) as advance:
-        read = recorded(found.files, advance)
+        read = found.records(advance)
         if task_id is None:
             overview = list_tasks(read)
         else:
@@ -148,7 +148,7 @@ class Counts:
 def earned(record: Record) -> list[bool | None]:
     """For each criterion whether the response did what is wanted; ``None`` where there is no verdict."""
     return [
-        None if not verdict.determined else (verdict.outcome is Outcome.SATISFIED) != criterion.unwanted
+        credited(criterion, verdict) is Outcome.SATISFIED if verdict.determined else None
         for criterion, verdict in zip(record.task.rubric.criteria, record.verdicts, strict=False)
     ]
 
@@ -321,9 +321,9 @@ def print_record(where: Console, record: Record, by: By, pattern: str | None) ->
         if len(lines) > _LINES_OF_PROMPT:
             where.print(Text(f"  and {len(lines) - _LINES_OF_PROMPT} more lines", style="dim"))
     where.print()
-    for criterion, verdict, met in zip(task.rubric.criteria, record.verdicts, earned(record), strict=False):
-        credited = Outcome.UNDETERMINED if met is None else Outcome.SATISFIED if met else Outcome.VIOLATED
-        where.print(_verdict_line(where, criterion, verdict.outcome, credited, verdict.reason))
+    for criterion, verdict in zip(task.rubric.criteria, record.verdicts, strict=False):
+        counts_as = credited(criterion, verdict)
+        where.print(_verdict_line(where, criterion, verdict.outcome, counts_as, verdict.reason))
     for row in shown:
         where.print()
         _print_legend(where, row)
@@ -331,7 +331,8 @@ def print_record(where: Console, record: Record, by: By, pattern: str | None) ->
             where.print(Text("  the response is blank", style="dim"))
             continue
         token_levels = levels(row.values, row.scale)
-        _print_levels(where, record.response, character_levels(record.response, token_levels))
+        characters = character_levels(record.response, token_levels)
+        print_levels(where, record.response, characters, functools.partial(_signed, where), _mark)
         for line in _ends(record.response, row.values):
             where.print(Text(f"  {line}", overflow="fold"))
 
@@ -381,33 +382,6 @@ def _signed(where: Console, level: int) -> Any:
 
 def _mark(level: int) -> str:
     return FOR[level - 1] if level > 0 else AGAINST[-level - 1]
-
-
-def _print_levels(where: Console, response: Response, character: Sequence[int]) -> None:
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    start = 0
-    for line in visible(response.text).split("\n"):
-        text = Text()
-        for level, run in itertools.groupby(range(start, start + len(line)), key=lambda place: character[place]):
-            places = list(run)
-            text.append(line[places[0] - start : places[-1] + 1 - start], style=str(level) if level else None)
-        start += len(line) + 1
-        if start <= len(character) and character[start - 1]:
-            text.append("⏎", style=str(character[start - 1]))  # a line end that counts
-        for piece in text.wrap(where, max(where.width - 2, 2), overflow="fold"):
-            if has_colours(where):
-                piece.spans = [span._replace(style=_signed(where, int(str(span.style)))) for span in piece.spans]
-                print_line(where, piece)
-                continue
-            print_line(where, Text(piece.plain.rstrip()))
-            marks = ""
-            for span in sorted(piece.spans):
-                left, right = (cell_len(piece.plain[:place]) for place in (span.start, span.end))
-                marks = marks.ljust(left) + _mark(int(str(span.style))) * (right - left)
-            if marks:
-                print_line(where, Text(marks))
 
 
 def _ends(response: Response, values: Sequence[float]) -> list[str]:

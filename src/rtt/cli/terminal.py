@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,14 +55,24 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
-def progress_bar(where: Console, label: str, file: Path) -> Progress:
-    """A bar over the bytes of a file, at 0 and not drawn yet; its one task has the id 0. ``-`` is of unknown size."""
+def progress_bar(where: Console, label: str, *files: Path, drawn: bool = True) -> Progress:
+    """A bar over the bytes of files, at 0 and not drawn yet; its one task has the id 0. ``-`` is of unknown size."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(label), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    progress = Progress(*columns, console=where, transient=True)
-    progress.add_task(label, total=None if str(file) == "-" else os.path.getsize(file))
+    progress = Progress(*columns, console=where, transient=True, disable=not drawn)
+    progress.add_task(label, total=None if "-" in map(str, files) else sum(map(os.path.getsize, files)))
     return progress
+
+
+@contextlib.contextmanager
+def reading(where: Console, label: str, files: Sequence[Path]) -> Iterator[Callable[[int], None]]:
+    """A :func:`progress_bar` over files, drawn where somebody watches; gives what advances it by so many bytes."""
+    from rich.progress import TaskID
+
+    drawn = where.is_terminal and sys.stderr.isatty()  # colours may be forced where nobody watches
+    with progress_bar(where, label, *files, drawn=drawn) as bars:
+        yield lambda count: bars.advance(TaskID(0), count)
 
 
 def count_bars(where: Console) -> Progress:

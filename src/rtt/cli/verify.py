@@ -21,7 +21,7 @@ from rtt.cli.judging import JudgeChoice, batches, judge_options, print_report
 from rtt.cli.terminal import SIGNS, console, counted, progress_bar, quoted, refuse_overwriting, visible
 from rtt.errors import DataError, VerifierError
 from rtt.json_lines import write_lines
-from rtt.verdicts import Outcome, Span, Verdict, instruction_accuracy, rubric_accuracy
+from rtt.verdicts import Outcome, Span, Verdict, credited, instruction_accuracy, rubric_accuracy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ class Result:
     def credited(self) -> tuple[Verdict, ...]:
         """The verdicts as they count: a criterion that describes something unwanted is met when it is violated."""
         return tuple(
-            Verdict(verdict.criterion_id, Outcome(-verdict.outcome if criterion.unwanted else verdict.outcome), "")
+            Verdict(verdict.criterion_id, credited(criterion, verdict), "")
             for criterion, verdict in zip(self.criteria, self.verdicts, strict=True)
         )
 
@@ -281,10 +281,10 @@ def print_result(console: Console, result: Result) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     for heading in ("verdict", "criterion", "reason", "evidence"):
         table.add_column(heading, overflow="fold", min_width=14 if heading == "verdict" else None)
-    for criterion, verdict, credited in zip(result.criteria, result.verdicts, result.credited, strict=True):
+    for criterion, verdict, counts_as in zip(result.criteria, result.verdicts, result.credited, strict=True):
         outcome = verdict.outcome.name.lower() + (", unwanted" if criterion.unwanted else "")
         table.add_row(
-            Text(f"{SIGNS[credited.outcome]} {outcome}", style=_STYLES[credited.outcome]),
+            Text(f"{SIGNS[counts_as.outcome]} {outcome}", style=_STYLES[counts_as.outcome]),
             Text.assemble((f"{visible(criterion.id)}: ", "bold"), visible(criterion.text)),
             Text(visible(verdict.reason)),
             _quotes(verdict, answer.text),

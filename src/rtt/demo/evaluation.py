@@ -22,7 +22,7 @@ from rtt.errors import ConfigurationError
 from rtt.generation import generate, render, sampling
 from rtt.rubrics import Task
 from rtt.statistics import Counter, Interval, Tally, difference
-from rtt.verdicts import Outcome
+from rtt.verdicts import Outcome, credited
 from rtt.verifiers import verify
 
 if TYPE_CHECKING:
@@ -219,6 +219,6 @@ def _check(tasks: Sequence[Task], samples: int, max_new_tokens: int, batch_size:
 
 def _outcomes(task: Task, text: str) -> tuple[Outcome, ...]:
     return tuple(
-        Outcome(-verdict.outcome) if criterion.unwanted else verdict.outcome
+        credited(criterion, verdict)
         for criterion, verdict in zip(task.rubric.criteria, verify(task, text), strict=True)
     )

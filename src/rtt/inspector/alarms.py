@@ -32,7 +32,7 @@ import numpy.typing as npt
 from rtt.alignment import tokens_in
 from rtt.records import Record
 from rtt.rubrics import Criterion, Rule, Task
-from rtt.verdicts import Outcome, Verdict
+from rtt.verdicts import Outcome, Verdict, credited
 
 Severity = Literal["error", "warning", "note"]
 
@@ -287,7 +287,7 @@ class BrokenRecords:
             self.found[kind].add(record)
             return None
         earned = tuple(
-            None if not verdict.determined else (verdict.outcome is Outcome.SATISFIED) != criterion.unwanted
+            credited(criterion, verdict) is Outcome.SATISFIED if verdict.determined else None
             for verdict, criterion in zip(record.verdicts, criteria, strict=True)
         )
         return _Seen(record, ids, earned, relevance, token_advantages, advantages, by_criterion)

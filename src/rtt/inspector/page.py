@@ -31,7 +31,7 @@ from rtt.inspector.alarms import audit
 from rtt.inspector.pieces import token_ends, utf16
 from rtt.inspector.runs import RecordedHistory, Run
 from rtt.json_lines import write_lines
-from rtt.records import Record, read_records
+from rtt.records import Record
 from rtt.rubrics import Criterion, Task
 
 CHUNK_RECORDS = 48
@@ -121,11 +121,11 @@ class _Collection:
         counted = RecordedHistory()
 
         def records() -> Iterator[Record]:
-            for file in run.files:
-                for record in read_records(file, advance):
-                    self._add(number, record)
+            for record in run.records(advance):
+                self._add(number, record)
+                if not run.history:
                     counted.add(record)
-                    yield record
+                yield record
 
         alarms = audit(records(), history=run.history)
         self.alarms += [{"run": number, **alarm.to_json()} for alarm in alarms]

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtt.errors import ConfigurationError, DataError
-from rtt.records import Record
-from rtt.verdicts import Outcome
+from rtt.records import Record, read_records
+from rtt.verdicts import Outcome, credited
 
 History = Sequence[Mapping[str, Any]]
 """A trainer's log: one mapping of metrics a logged step, with ``step``."""
@@ -37,6 +37,11 @@ class Run:
     name: str
     files: tuple[Path, ...]
     history: History
+
+    def records(self, advance: Callable[[int], None] = lambda _: None) -> Iterator[Record]:
+        """All records in order, one after another; see :func:`rtt.records.read_records`."""
+        for file in self.files:
+            yield from read_records(file, advance)
 
 
 def find_runs(paths: Iterable[Path]) -> list[Run]:
@@ -126,7 +131,7 @@ class RecordedHistory:
         # as many verdicts as criteria, but for a damaged record, which is an alarm's matter
         for criterion, verdict in zip(record.task.rubric.criteria, record.verdicts, strict=False):
             if verdict.determined:
-                earned.append((verdict.outcome is Outcome.SATISFIED) != criterion.unwanted)
+                earned.append(credited(criterion, verdict) is Outcome.SATISFIED)
                 add(f"rtt/pass_rate/{criterion.rule.name if criterion.rule else 'judge'}", earned[-1])
         tokens = len(record.response.token_ids)
         add("completions/mean_length", tokens)

@@ -59,7 +59,7 @@ from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.responses import Response, response_from_tokens, special_tokens
 from rtt.rubrics import Criterion, Task
-from rtt.verdicts import Outcome, Verdict
+from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
 
@@ -957,7 +957,6 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             response_advantages = gdpo.to(response_advantages)
         token_advantages = torch.zeros_like(batch.mask, dtype=torch.float32)
         advantages = response_advantages
-        shares = None
         if localised:
             options = self._partition_options(batch, rollout, context)
             token_advantages = credit.PARTITIONS[args.partition](batch, **options)
@@ -967,8 +966,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         output["advantages"] = advantages
         self._log_credit(rollout, batch, response_advantages, token_advantages)
         if self.model.training and self._records_due():
-            if localised:
-                shares = credit.criterion_advantages(batch, args.partition, **options)
+            shares = credit.criterion_advantages(batch, args.partition, **options) if localised else None
             self._write_records(rollout, batch, response_advantages, token_advantages, shares)
         return output
 
@@ -1079,8 +1077,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             for criterion, verdict in zip(task.rubric.criteria, verdicts, strict=True):
                 if not verdict.determined:
                     continue
-                # something unwanted (a negative weight) is earned when it is not met, as in the reward
-                earned.append((verdict.outcome is Outcome.SATISFIED) != criterion.unwanted)
+                earned.append(credited(criterion, verdict) is Outcome.SATISFIED)
                 add(f"pass_rate/{criterion.rule.name if criterion.rule else 'judge'}", earned[-1], 1)
             if earned:
                 add("rubric_accuracy", sum(earned), len(earned))

@@ -121,7 +121,7 @@
   }
 
   function fillFilters() {
-    const { run, step, task } = page.index;
+    const { step } = page.index;
     options($("run"), page.runs.map((one, i) => [String(i), one.name]), state.run, "all");
     $("run-label").hidden = page.runs.length < 2;
     const steps = [...new Set(step)].sort((a, b) => a - b);
@@ -236,8 +236,7 @@
   }
 
   /** The response's tokens, coloured. Their text together is the response, exactly. */
-  function paint(one, task, mode, k, scale, label) {
-    const coloured = values(one, task, mode, k), most = scale || coloured.scale;
+  function paint(one, task, coloured, most, label) {
     const deepest = Number(getComputedStyle(document.documentElement).getPropertyValue("--deepest"));
     const box = make("div", { className: "response text", tabIndex: 0, role: "group", ariaLabel: label });
     if (one.text && !one.ends.some((end) => end > 0)) {
@@ -249,7 +248,7 @@
     let start = 0;
     one.ends.forEach((end, t) => {
       const piece = document.createElement("i");
-      const value = coloured.values[t], share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
+      const value = coloured[t], share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
       piece.textContent = one.text.slice(start, end);
       piece.dataset.t = t;
       const classes = [];
@@ -364,7 +363,7 @@
       button.addEventListener("click", () => go({ g: state.g ? "" : "1" }));
       bar.append(button);
     }
-    const steps = [...visits.get(visitKey(r)).keys()].sort((a, b) => a - b);
+    const steps = stepsOf(r);
     if (steps.length > 1) {
       const at = steps.indexOf(page.index.step[r]);
       const slider = make("input", { type: "range", id: "slider", min: 0, max: steps.length - 1, step: 1, value: at, ariaLabel: "Step of training at which this prompt was answered" });
@@ -374,6 +373,9 @@
     }
     return bar;
   }
+
+  /** The steps at which a record's prompt was answered. */
+  const stepsOf = (r) => [...visits.get(visitKey(r)).keys()].sort((a, b) => a - b);
 
   /** The record of the same prompt at another step, at the same place in its group. */
   function visit(r, step) {
@@ -406,15 +408,15 @@
       rubricTable(one, task, k),
       toolbar(r, task, k),
     ];
-    const scale = Math.max(...all.map((other) => values(other, task, state.m, k).scale));
+    const coloured = all.map((other) => values(other, task, state.m, k)), scale = Math.max(...coloured.map((each) => each.scale));
     nodes.push(legend(state.m, scale, one));
     if (state.m === "token" && k !== null && !one.shares && trained) nodes.push(make("p", { className: "notice", textContent: "What each criterion contributed was not recorded: this is the sum over all criteria." }));
     if (one.text && !one.ends.some((end) => end > 0)) nodes.push(make("p", { className: "notice", textContent: "Which token gave which characters is not known for this response, so it is shown plain." }));
-    if (together.length === 1) nodes.push(paint(one, task, state.m, k, scale, "Response; arrow keys walk through its tokens"));
+    if (together.length === 1) nodes.push(paint(one, task, coloured[0].values, scale, "Response; arrow keys walk through its tokens"));
     else {
       nodes.push(make("div", { className: "columns", tabIndex: 0, role: "group", ariaLabel: "The responses of the group" }, ...all.map((other, i) => make("section", { className: together[i] === r ? "current" : "" },
         make("h3", {}, make("a", { href: address({ r: String(together[i]) }), textContent: `${i + 1}: reward ${number(other.reward, 2)}` }), " ", ...marks(together[i]), trained ? ` ${signed(other.response_advantage)}` : ""),
-        paint(other, task, state.m, k, scale, `Response ${i + 1}`)))));
+        paint(other, task, coloured[i].values, scale, `Response ${i + 1}`)))));
     }
     article.replaceChildren(...nodes);
     if (back && article.querySelector(back)) article.querySelector(back).focus({ preventScroll: true });
@@ -546,7 +548,7 @@
   }
 
   function step(by) {
-    const steps = [...visits.get(visitKey(Number(state.r))).keys()].sort((a, b) => a - b);
+    const steps = stepsOf(Number(state.r));
     const next = steps[steps.indexOf(page.index.step[Number(state.r)]) + by];
     if (next !== undefined) go({ r: String(visit(Number(state.r), next)) }, true);
   }
