@@ -13,6 +13,7 @@ The true gradient is known from two halves of the rollouts; their cosine (``ceil
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,7 +105,7 @@ def true_gradients(
             half[family] = half[family] + gradient if family in half else gradient
         advance()
     for half in halves:
-        half["all"] = sum(half[family] for family in FAMILIES)  # type: ignore[assignment]
+        half["all"] = functools.reduce(torch.add, (half[family] for family in FAMILIES))
     total = {name: halves[0][name] + halves[1][name] for name in halves[0]}
     return total, {name: _cosine(halves[0][name], halves[1][name]) for name in total}
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rtt.importers.conversion import Tally
+    from rtt.importers.reading import CodeChoice, Negative, UnknownRule
 
 _FORMATS = "\b\nFormats:\n" + "\n".join(f"  {name:<16}{one.summary}" for name, one in FORMATS.items())
 _SHOWN = 12  # reasons that the summary tells one by one
@@ -63,9 +64,9 @@ def import_command(
     form: str,
     files: tuple[Path, ...],
     out: Path,
-    unknown_rule: str,
-    code: str,
-    negative: str | None,
+    unknown_rule: UnknownRule,
+    code: CodeChoice,
+    negative: Negative | None,
     skip_bad: bool,
     limit: int | None,
     dataset: str | None,
@@ -110,7 +111,7 @@ def import_command(
         chosen,
         files,
         out,
-        choices=Choices(unknown_rule=unknown_rule, code=code, negative=negative or "keep"),  # type: ignore[arg-type]  # click.Choice
+        choices=Choices(unknown_rule=unknown_rule, code=code, negative=negative or "keep"),
         dataset=dataset,
         skip_bad=skip_bad,
         limit=limit,

@@ -311,11 +311,17 @@ def _halves(text: str, start: int, end: int) -> Iterator[Bounds]:
         yield start + left, start + right
 
 
-def _trimmed(text: str, bounds: Bounds) -> Bounds:
-    """The word without what stands before its first and after its last letter or digit."""
+def bare_word(text: str, bounds: Bounds) -> Bounds:
+    """The bounds without what is neither letter nor digit at either end; may be empty."""
     start, end = bounds
     while start < end and not text[start].isalnum():
         start += 1
     while end > start and not text[end - 1].isalnum():
         end -= 1
+    return start, end
+
+
+def _trimmed(text: str, bounds: Bounds) -> Bounds:
+    """The word without what stands before its first and after its last letter or digit; all of it without any."""
+    start, end = bare_word(text, bounds)
     return (start, end) if start < end else bounds

@@ -22,13 +22,13 @@ from rtt.rule_schemas.ifbench.counting import (
 )
 from rtt.rule_schemas.ifbench.form import Options, Separator
 from rtt.rule_schemas.schema import NoArguments
-from rtt.verifiers.rules.corrected.text import at_line_starts, bare_word, bullets, last_sign, sentences_of, words
+from rtt.verifiers.rules.corrected.text import at_line_starts, bullets, last_sign, sentences_of, words
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
 from rtt.verifiers.rules.ifbench import count, custom, format, ratio, repeat
 from rtt.verifiers.rules.ifbench.text import TRIMMED, bare_words, chunks, only, trimmed, word_set
 from rtt.verifiers.rules.muldimif.text import lines_of, occurrences
 from rtt.verifiers.rules.registered import RegisteredRule
-from rtt.verifiers.rules.text import sentences, stripped
+from rtt.verifiers.rules.text import bare_word, sentences, stripped
 
 # --------------------------------------------------------------------------------------------------------------- count
 

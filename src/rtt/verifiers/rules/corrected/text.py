@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, whole
 from rtt.verifiers.rules.muldimif.text import lines_of, trimmed
-from rtt.verifiers.rules.text import sentences, stripped
+from rtt.verifiers.rules.text import bare_word, sentences, stripped
 
 CLOSERS = "\"'”’»)]}*_`"
 """What may follow the last sign of a text: closing quotation marks, brackets, emphasis."""
@@ -33,16 +33,6 @@ def words(text: str, deadline: Deadline) -> list[Bounds]:
             if len(found) % 1000 == 0:
                 deadline.remaining()
     return found
-
-
-def bare_word(text: str, bounds: Bounds) -> Bounds:
-    """The bounds without what is neither letter nor digit at either end."""
-    start, end = bounds
-    while start < end and not text[start].isalnum():
-        start += 1
-    while end > start and not text[end - 1].isalnum():
-        end -= 1
-    return start, end
 
 
 def first_word(text: str, start: int) -> Bounds:
