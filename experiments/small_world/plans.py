@@ -177,6 +177,9 @@ STRESS: Mapping[str, Mapping[str, Any]] = {
     "20 % turned": {"flips": 0.2},
     "planted hole": {"hole": True},
     "20 % of violations pass": {"false_passes": 0.2},
+    "20 % of the satisfied fail": {"false_fails": 0.2},
+    "10 % turned": {"flips": 0.1},
+    "30 % turned": {"flips": 0.3},
 }
 """What the verifier does wrong, the most telling first."""
 
