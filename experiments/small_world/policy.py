@@ -1,4 +1,4 @@
-"""The policy: a transformer that reads criteria and writes tokens, of 0.1 million parameters, or 0.4 where texts are long.
+"""The policy: a transformer that reads criteria and writes tokens, of 0.1 million parameters (0.35 for long texts).
 
 criteria [P K]  ->  one vector each: kind + argument + argument   (a set: they have no order)
 tokens   [B T]  ->  attend to the criteria of their prompt and to the tokens before them
