@@ -89,7 +89,7 @@ def settings(method: str, best: Mapping[str, tuple[float, float]]) -> tuple[floa
     """
     if method in best:
         return best[method]
-    if method.startswith("gdpo+group*"):
+    if method.startswith(("gdpo+group*", "group*")):
         return best["gdpo+group*"]
     if method == "cort-like":
         return best["grpo-csr"][0], 0.5
@@ -191,6 +191,11 @@ def second() -> list[Run]:
     )
 
 
+def second_csr() -> list[Run]:
+    """The recommended method with the fraction satisfied in place of GDPO: decided on after the short texts' runs."""
+    return _runs("second", ("2-5", "6-8", "long 2-5"), ("group*",), SECOND_SEEDS)
+
+
 def second_relevance() -> list[Run]:
     """How good must relevance be? The second series with learned and degraded relevance."""
     return _runs("second", ("2-5",), SECOND_RELEVANCE, SECOND_SEEDS)
@@ -250,6 +255,7 @@ STAGES = {
     "remedies": remedies,
     "relevance": relevance,
     "second": second,
+    "second-csr": second_csr,
     "second-relevance": second_relevance,
     "stress": stress,
 }
