@@ -1,6 +1,6 @@
 """What is run: arms, settings, and where everything lies. All that decides a run is in its key.
 
-Both token-level arms have ``RTTConfig``'s defaults but for what ``ARMS`` says. All arms of a model share its settings,
+The token-level arms are what the small world's second series suggests. All arms of a model share its settings,
 the demo's learning rate above all. The hours had no room for tuning, so the tuning budget is equal by being none: no
 arm was tuned on these models, and one that wants another learning rate is at a disadvantage.
 """
@@ -29,8 +29,8 @@ BASELINES: Mapping[str, Mapping[str, Any]] = {
 
 ARMS: Mapping[str, Mapping[str, Any]] = {
     **BASELINES,
-    "rtt": {"partition": "criterion_group", "token_weight": 0.2},
-    "rtt-mass": {"partition": "criterion_group", "token_weight": 0.2, "mass_preserving": True},
+    "rtt-gdpo": {"response_advantage": "gdpo", "partition": "criterion_group", "token_weight": 2.0},
+    "rtt-csr": {"reward": "csr", "partition": "criterion_group", "token_weight": 2.0},
 }
 """The options of RTTConfig by arm."""
 

@@ -55,6 +55,7 @@ _RTT_CSR = Method("satisfied_fraction", "intra_sample")
 _RTT_AON = Method("all_or_nothing", "intra_sample")
 _RAW_CSR, _RAW_AON = replace(_RTT_CSR, matched=False), replace(_RTT_AON, matched=False)
 _GROUP = Method("satisfied_fraction", "criterion_group")
+_GROUP_WHOLE = Method("gdpo", "criterion_group", source=Source(whole_counts=True))
 _MENDED: Mapping[str, Any] = {"sigma_floor": 0.05, "silent_when_unanimous": True, "bound": 3.0}
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -78,6 +79,20 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "group-aon": replace(_GROUP, reward="all_or_nothing"),
         "gdpo+group": replace(_GROUP, reward="gdpo"),
         "gdpo+group-mass": replace(_GROUP, reward="gdpo", options={"mass_preserving": True}),
+        # the second series: exact counts are carried by the whole response
+        "gdpo+group*": _GROUP_WHOLE,
+        "group*": replace(_GROUP_WHOLE, reward="satisfied_fraction"),
+        "rtt-csr*": replace(_RTT_CSR, source=Source(whole_counts=True)),
+        **{
+            f"gdpo+group*/{name}": replace(_GROUP_WHOLE, source=Source(name, whole_counts=True))
+            for name in ("shuffled", "learned", "random", "uniform")
+        },
+        **{
+            f"gdpo+group*/auroc{round(100 - 100 * q)}": replace(
+                _GROUP_WHOLE, source=Source("flipped", flips=q, whole_counts=True)
+            )
+            for q in (0.1, 0.2, 0.3, 0.4)
+        },
         # the same, told where by controls and by lesser sources
         **{
             f"group/{name}": replace(_GROUP, source=Source(name))

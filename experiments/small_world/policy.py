@@ -1,4 +1,4 @@
-"""The policy: a transformer of 0.1 million parameters that reads criteria and writes tokens.
+"""The policy: a transformer that reads criteria and writes tokens, of 0.1 million parameters (0.35 for long texts).
 
 criteria [P K]  ->  one vector each: kind + argument + argument   (a set: they have no order)
 tokens   [B T]  ->  attend to the criteria of their prompt and to the tokens before them
@@ -18,44 +18,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from experiments.small_world.world import ARGUMENTS, END, KINDS, LENGTH, PAD, TOKENS, Facts, Ints, Prompts
+from experiments.small_world.world import ARGUMENTS, END, KINDS, PAD, SHORT, TOKENS, Facts, Ints, Prompts, Scale
 
-WIDTH, LAYERS, HEADS = 64, 2, 4
+HEADS = 4
 PRETRAINING_STEPS, PRETRAINING_BATCH, PRETRAINING_TEXTS, TRUTH = 900, 96, 25_000, 0.7
 
 
 class Block(nn.Module):
     """Attention and a feed-forward layer, each on a normed input."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, [B H T D] each."""
-        b, t, _ = x.shape
-        qkv = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        b, t, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(b, t, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
         return qkv[0], qkv[1], qkv[2]
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """The block's output from its input and what its heads found, [B T D]."""
-        b, _, t, _ = attended.shape
-        x = x + self.out(attended.transpose(1, 2).reshape(b, t, WIDTH))
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.down(functional.relu(self.up(self.norm2(x))))
 
 
 class Policy(nn.Module):
     """What is trained; see the module for its shape."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Scale = SHORT) -> None:
         super().__init__()
-        self.kind, self.a = nn.Embedding(len(KINDS) + 1, WIDTH), nn.Embedding(ARGUMENTS, WIDTH)
-        self.b, self.token = nn.Embedding(ARGUMENTS, WIDTH), nn.Embedding(TOKENS + 1, WIDTH)
-        self.place = nn.Embedding(LENGTH, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
-        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, TOKENS)
+        self.scale, width = scale, scale.width
+        self.kind, self.a = nn.Embedding(len(KINDS) + 1, width), nn.Embedding(ARGUMENTS, width)
+        self.b, self.token = nn.Embedding(ARGUMENTS, width), nn.Embedding(TOKENS + 1, width)
+        self.place = nn.Embedding(scale.length, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(scale.layers))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, TOKENS)
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.05)
@@ -86,12 +86,12 @@ class Policy(nn.Module):
         return self.head(self.norm(x))
 
     @torch.no_grad()
-    def sample(self, prompts: Prompts, copies: int, generator: torch.Generator, length: int = LENGTH) -> Tensor:
+    def sample(self, prompts: Prompts, copies: int, generator: torch.Generator) -> Tensor:
         """``copies`` responses to each prompt in a row, [P*copies T], at temperature 1, padded after their end."""
-        cache = self.read(prompts, copies)
+        cache, length, per_head = self.read(prompts, copies), self.scale.length, self.scale.width // HEADS
         number, criteria = len(prompts) * copies, cache[0][0].shape[2]
         full = [
-            tuple(torch.cat([part, part.new_empty(number, HEADS, length, WIDTH // HEADS)], dim=2) for part in pair)
+            tuple(torch.cat([part, part.new_empty(number, HEADS, length, per_head)], dim=2) for part in pair)
             for pair in cache
         ]
         tokens = torch.zeros(number, length, dtype=torch.int64)
@@ -103,7 +103,7 @@ class Policy(nn.Module):
             for block, (keys, values) in zip(self.blocks, full, strict=True):
                 q, k, v = block.heads(x)
                 keys[:, :, upto - 1 : upto], values[:, :, upto - 1 : upto] = k, v
-                scores = (q * keys[:, :, :upto]).sum(-1, keepdim=True) / math.sqrt(WIDTH // HEADS)  # (B, H, S, 1)
+                scores = (q * keys[:, :, :upto]).sum(-1, keepdim=True) / math.sqrt(per_head)  # (B, H, S, 1)
                 attended = (scores.softmax(dim=2) * values[:, :, :upto]).sum(dim=2, keepdim=True)
                 x = block.finish(x, attended)
             logits = self.head(self.norm(x[:, 0]))
@@ -123,12 +123,12 @@ class Policy(nn.Module):
         return logs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1), entropy
 
 
-def pretrain(seed: int, steps: int = PRETRAINING_STEPS) -> Policy:
+def pretrain(seed: int, steps: int = PRETRAINING_STEPS, scale: Scale = SHORT) -> Policy:
     """A base model: it has read texts whose prompts they meet in part, so it follows criteria now and then."""
     torch.manual_seed(seed)
     rng = np.random.default_rng([21, seed])
-    facts = Facts(PRETRAINING_TEXTS if steps > 100 else 500, 1000 + seed)
-    policy = Policy()
+    facts = Facts(PRETRAINING_TEXTS if steps > 100 else 500, 1000 + seed, scale)
+    policy = Policy(scale)
     optimiser = torch.optim.AdamW(policy.parameters(), lr=4e-3, weight_decay=0.01)
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -143,17 +143,17 @@ def pretrain(seed: int, steps: int = PRETRAINING_STEPS) -> Policy:
     return policy
 
 
-def base_model(index: int, folder: Path) -> Policy:
-    """Base model ``index``, trained on first use and kept in ``folder``."""
-    path = folder / f"base{index}.pt"
+def base_model(index: int, folder: Path, scale: Scale = SHORT) -> Policy:
+    """Base model ``index`` of a scale, trained on first use and kept in ``folder``."""
+    path = folder / (f"base{index}.pt" if scale == SHORT else f"base{index}-{scale.length}.pt")
     if not path.exists():
-        policy = pretrain(index)
+        policy = pretrain(index, scale=scale)
         folder.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(f".{torch.initial_seed()}.tmp")
         torch.save(policy.state_dict(), beside)
         beside.replace(path)
         return policy
-    policy = Policy()
+    policy = Policy(scale)
     policy.load_state_dict(torch.load(path, weights_only=True))
     return policy
 

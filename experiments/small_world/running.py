@@ -26,13 +26,38 @@ from experiments.small_world import world
 from experiments.small_world.methods import METHODS, join, parts, size
 from experiments.small_world.policy import Policy, base_model
 from experiments.small_world.sources import Sampled, discriminator_for
-from experiments.small_world.world import FAMILIES, FAMILY_OF, NO_KIND, TRAINED, Facts, Ints, Judged, Prompts
+from experiments.small_world.world import (
+    FAMILIES,
+    FAMILY_OF,
+    LONG,
+    NO_KIND,
+    SHORT,
+    TRAINED,
+    Facts,
+    Ints,
+    Judged,
+    Prompts,
+    Scale,
+)
 
 MODELS = Path("runs/small_world")
 """Where base models and discriminators are kept."""
 
-WORLDS = {"2-5": (2, 5), "6-8": (6, 8), "1-2": (1, 2)}
-"""Worlds by how many criteria a prompt has."""
+
+@dataclass(frozen=True)
+class World:
+    """Where policies are trained: how many criteria a prompt has (least, most), and how long its texts are."""
+
+    criteria: tuple[int, int]
+    scale: Scale = SHORT
+
+
+WORLDS = {
+    "2-5": World((2, 5)),
+    "6-8": World((6, 8)),
+    "long 2-5": World((2, 5), LONG),
+    "long 6-8": World((6, 8), LONG),
+}
 
 GROUP_SIZE, PROMPTS_PER_STEP, STEPS = 8, 8, 50
 HOLE = (9, 15)
@@ -94,22 +119,22 @@ def uses_hole(tokens: Ints) -> world.Bools:
     return (tokens == HOLE[0]).any(axis=1) & (tokens == HOLE[1]).any(axis=1)
 
 
-@lru_cache(maxsize=1)
-def training_facts() -> Facts:
+@lru_cache(maxsize=2)
+def training_facts(scale: Scale = SHORT) -> Facts:
     """The texts from which training prompts are drawn."""
-    return Facts(8_000, 1)
+    return Facts(8_000, 1, scale)
 
 
 @lru_cache(maxsize=16)
-def held_out_prompts(criteria: tuple[int, int], number: int, kinds: tuple[int, ...] = TRAINED) -> Prompts:
+def held_out_prompts(place: World, number: int, kinds: tuple[int, ...] = TRAINED) -> Prompts:
     """Prompts from other texts than the training prompts', the same in every run."""
-    return Facts(1_000, 2).draw(number, criteria, np.random.default_rng(5), kinds)[0]
+    return Facts(1_000, 2, place.scale).draw(number, place.criteria, np.random.default_rng(5), kinds)[0]
 
 
 @lru_cache(maxsize=16)
-def held_out_kinds(number: int) -> Prompts:
+def held_out_kinds(number: int, scale: Scale = SHORT) -> Prompts:
     """Prompts of two to four criteria, at least one of a kind that no policy was trained on."""
-    prompts, _ = Facts(1_000, 2).draw(4 * number, (2, 4), np.random.default_rng(6), range(len(world.KINDS)))
+    prompts, _ = Facts(1_000, 2, scale).draw(4 * number, (2, 4), np.random.default_rng(6), range(len(world.KINDS)))
     unseen = np.isin(prompts.kinds, [k for k in range(len(world.KINDS)) if k not in TRAINED]).any(axis=1)
     return prompts.take(np.nonzero(unseen)[0][:number])
 
@@ -163,24 +188,24 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
     """
     torch.set_num_threads(1)
     torch.manual_seed(run.seed)
-    method, criteria = METHODS[run.method], WORLDS[run.world]
+    method, place = METHODS[run.method], WORLDS[run.world]
     base = run.seed % 2
-    policy = base_model(base, models)
+    policy = base_model(base, models, place.scale)
     discriminator = discriminator_for(base, policy, models) if method.source.name == "learned" else None
     rng = np.random.default_rng([3, run.seed])
     noise = np.random.default_rng([4, run.seed])
     generator = torch.Generator().manual_seed(run.seed)
-    facts = training_facts()
+    facts = training_facts(place.scale)
     weight = run.weight
     if method.partition is not None and method.matched and weight:
         weight = run.weight / token_size(run.method, run.world, base, models)
     optimiser = torch.optim.Adam(policy.parameters(), lr=run.learning_rate)
     curve, seconds = [], 0.0
-    prompts_watched = held_out_prompts(criteria, 16 if quick else 128)
+    prompts_watched = held_out_prompts(place, 16 if quick else 128)
     start = evaluate(policy, prompts_watched, 1, run.seed)
     for step in range(1, run.steps + 1):
         began = time.process_time()
-        prompts, _ = facts.draw(PROMPTS_PER_STEP, criteria, rng)
+        prompts, _ = facts.draw(PROMPTS_PER_STEP, place.criteria, rng)
         sampled = sample(policy, prompts, GROUP_SIZE, generator)
         verdicts = told(run, sampled.judged, sampled.tokens, noise)
         responses, tokens, batch = parts(method, sampled, verdicts, noise, policy, discriminator)
@@ -195,8 +220,8 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
         if step % 25 == 0 and step < run.steps:
             found = evaluate(policy, prompts_watched, 1, run.seed)
             curve.append({"step": step, "seconds": round(seconds, 2), **_rounded(found)})
-    final = evaluate(policy, held_out_prompts(criteria, 16 if quick else 256), 3, run.seed, run.hole)
-    final["unseen"] = evaluate(policy, held_out_kinds(16 if quick else 96), 2, run.seed)
+    final = evaluate(policy, held_out_prompts(place, 16 if quick else 256), 3, run.seed, run.hole)
+    final["unseen"] = evaluate(policy, held_out_kinds(16 if quick else 96, place.scale), 2, run.seed)
     return {
         "key": run.key,
         "run": asdict(run),
@@ -211,11 +236,12 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
 @lru_cache(maxsize=256)
 def token_size(method: str, name: str, base: int, models: Path = MODELS) -> float:
     """The size of a method's token-level part before training: what "matched" divides by."""
-    policy = base_model(base, models)
+    place = WORLDS[name]
+    policy = base_model(base, models, place.scale)
     chosen = METHODS[method]
     discriminator = discriminator_for(base, policy, models) if chosen.source.name == "learned" else None
     rng, generator = np.random.default_rng(7), torch.Generator().manual_seed(7)
-    prompts, _ = training_facts().draw(48, WORLDS[name], rng)
+    prompts, _ = training_facts(place.scale).draw(48, place.criteria, rng)
     sampled = sample(policy, prompts, GROUP_SIZE, generator)
     _, tokens, batch = parts(chosen, sampled, sampled.judged.verdicts, rng, policy, discriminator)
     return max(size(tokens, batch.mask), 1e-3)
@@ -241,7 +267,7 @@ def run_all(runs: Iterable[Run], file: Path, workers: int = 2, models: Path = MO
 
 def _prepare(runs: Sequence[Run], models: Path) -> None:
     """Train what the processes share before they start."""
-    for base in sorted({run.seed % 2 for run in runs}):
-        policy = base_model(base, models)
+    for base, scale in sorted({(run.seed % 2, WORLDS[run.world].scale) for run in runs}, key=str):
+        policy = base_model(base, models, scale)
         if any(run.seed % 2 == base and METHODS[run.method].source.name == "learned" for run in runs):
             discriminator_for(base, policy, models)

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments.small_world import world
-from experiments.small_world.policy import WIDTH, Block, Policy
+from experiments.small_world.policy import Block, Policy
 from experiments.small_world.world import ARGUMENTS, KINDS, LENGTH, TOKENS, Facts, Floats, Ints, Judged, Prompts
 from rtt.relevance.controls import fitted
+
+WIDTH = 64
 
 SOURCES = ("oracle", "flipped", "jittered", "learned", "contrast", "uniform", "random", "shuffled")
 
@@ -34,11 +36,14 @@ class Source:
         name: one of ``SOURCES``.
         missing: of the oracle, and of the sources that start from it: ``"response"``, ``"end"`` or ``"none"``.
         flips: of ``flipped``, the share of labels that is turned.
+        whole_counts: whether an exact count ("exactly n sentences"), of which one more is as wrong as one less, is
+            carried by the whole response, whatever the source says of it.
     """
 
     name: str = "oracle"
     missing: str = "response"
     flips: float = 0.0
+    whole_counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def locate(
     judged = sampled.judged
     counts = judged.own[:, None] & (judged.verdicts != 0)[:, :, None]
     shape = judged.evidence.shape
+    exact = (sampled.every_prompt.kinds == world.EXACT)[:, :, None] & source.whole_counts
     if source.name == "uniform":
         found = np.ones(shape, dtype=np.float32)
     elif source.name == "random":
@@ -80,14 +86,14 @@ def locate(
         assert discriminator is not None
         found = discriminator.probabilities(sampled.every_prompt, sampled.tokens)
     else:
-        found = world.relevance(judged, source.missing)
+        found = np.where(exact, np.float32(1), world.relevance(judged, source.missing))
         if source.name == "flipped":
             found = np.where(rng.random(shape) < source.flips, 1 - found, found)
         elif source.name == "shuffled":
             found = _shuffled(found, judged, sampled.copies)
         elif source.name != "oracle":
             raise ValueError(f"relevance {source.name!r}; expected one of {list(SOURCES)}")
-    return (found * counts).astype(np.float32)
+    return (np.where(exact, 1, found) * counts).astype(np.float32)
 
 
 def _shuffled(maps: Floats, judged: Judged, copies: int) -> Floats:
@@ -144,7 +150,7 @@ class Discriminator(nn.Module):
         self.kind, self.a = nn.Embedding(len(KINDS) + 1, WIDTH), nn.Embedding(ARGUMENTS, WIDTH)
         self.b, self.token = nn.Embedding(ARGUMENTS, WIDTH), nn.Embedding(TOKENS, WIDTH)
         self.place = nn.Embedding(LENGTH, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
+        self.blocks = nn.ModuleList(Block(WIDTH) for _ in range(2))
         self.norm = nn.LayerNorm(WIDTH)
         self.criterion, self.position = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
         self.bias = nn.Linear(WIDTH, 1)

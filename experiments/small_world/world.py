@@ -27,8 +27,40 @@ TOKENS = FIRST_CLASS
 """How many tokens a response may hold: all but the classes' names."""
 ARGUMENTS = FIRST_CLASS + CLASSES
 """How many values an argument may have: tokens, classes and small numbers."""
-LENGTH = 24
-"""T: the longest response, with its end."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How long texts are, and with them the numbers that criteria name; ranges are (least, most).
+
+    Attributes:
+        length: T, the longest response with its end.
+        sentences: of a text.
+        words: of a sentence.
+        few: the largest limit on the words of a class.
+        repeats: the largest number of times that a word may be asked for.
+        at_most: limits on the words of a response.
+        at_least: demands for words.
+        width, layers: of the policy.
+    """
+
+    length: int
+    sentences: tuple[int, int]
+    words: tuple[int, int]
+    few: int
+    repeats: int
+    at_most: tuple[int, int]
+    at_least: tuple[int, int]
+    width: int
+    layers: int
+
+
+SHORT = Scale(24, (2, 4), (2, 7), 3, 3, (6, 12), (11, 16), width=64, layers=2)
+LONG = Scale(48, (3, 6), (3, 8), 6, 5, (12, 24), (24, 31), width=96, layers=3)
+"""Twice the tokens and three times the parameters."""
+
+LENGTH = SHORT.length
+"""T of short texts."""
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -43,18 +75,19 @@ _FREQUENCY = np.array([0.34, 0.22, 0.16, 0.12, 0.09, 0.07])
 """Of the words of a class."""
 
 
-def write(number: int, rng: np.random.Generator) -> Ints:
-    """Texts of the language, [N T]: two to four sentences of two to seven words, cut at a full stop to fit."""
-    words = np.zeros((number, LENGTH), dtype=np.int64)
-    within = rng.choice(PER_CLASS, size=(number, LENGTH), p=_FREQUENCY)
-    turn = rng.integers(0, 2, size=(number, LENGTH))
-    start = rng.integers(0, CLASSES, size=(number, LENGTH))
-    lengths = rng.integers(2, 8, size=(number, 4))
-    sentences = rng.integers(2, 5, size=number)
+def write(number: int, rng: np.random.Generator, scale: Scale = SHORT) -> Ints:
+    """Texts of the language, [N T], cut at a full stop to fit."""
+    length = scale.length
+    words = np.zeros((number, length), dtype=np.int64)
+    within = rng.choice(PER_CLASS, size=(number, length), p=_FREQUENCY)
+    turn = rng.integers(0, 2, size=(number, length))
+    start = rng.integers(0, CLASSES, size=(number, length))
+    lengths = rng.integers(scale.words[0], scale.words[1] + 1, size=(number, scale.sentences[1]))
+    sentences = rng.integers(scale.sentences[0], scale.sentences[1] + 1, size=number)
     for i in range(number):
         t = 0
         for sentence in range(sentences[i]):
-            if t + lengths[i, sentence] + 2 > LENGTH:
+            if t + lengths[i, sentence] + 2 > length:
                 break
             kind = start[i, t]
             for _ in range(lengths[i, sentence]):
@@ -223,6 +256,7 @@ KINDS: tuple[Kind, ...] = (
 )
 FAMILIES = ("local", "positional", "counting", "omission", "global")
 FAMILY_OF = np.array([FAMILIES.index(kind.family) for kind in KINDS])
+EXACT = next(index for index, kind in enumerate(KINDS) if kind.name == "exactly n sentences")
 TRAINED = tuple(index for index, kind in enumerate(KINDS) if not kind.held_out)
 NO_KIND = len(KINDS)
 """Stands where a prompt has fewer criteria than K."""
@@ -305,12 +339,12 @@ def relevance(judged: Judged, missing: str = "response") -> Floats:
 class Facts:
     """Texts, and arguments with which each kind of criterion holds of each of them: [N kinds 2], -1 where none does."""
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, number: int, seed: int, scale: Scale = SHORT) -> None:
         rng = np.random.default_rng([11, seed])
-        self.tokens = write(number, rng)
+        self.tokens = write(number, rng, scale)
         self.arguments = np.full((number, len(KINDS), 2), -1, dtype=np.int64)
         for i, row in enumerate(self.tokens):
-            self.arguments[i] = _arguments(row, rng)
+            self.arguments[i] = _arguments(row, rng, scale)
 
     def draw(
         self,
@@ -355,7 +389,7 @@ class Facts:
         )
 
 
-def _arguments(row: Ints, rng: np.random.Generator) -> Ints:
+def _arguments(row: Ints, rng: np.random.Generator, scale: Scale) -> Ints:
     """Arguments with which each kind holds of one text."""
     found = np.full((len(KINDS), 2), -1, dtype=np.int64)
     words = row[row >= FIRST_WORD]
@@ -378,19 +412,20 @@ def _arguments(row: Ints, rng: np.random.Generator) -> Ints:
         found[4] = row[second[0] + 1], 0
     if (counts >= 2).any():
         word = one(np.nonzero(counts >= 2)[0])
-        found[5] = FIRST_WORD + word, rng.integers(2, min(3, counts[word]) + 1)
-    few = np.nonzero(classes <= 3)[0]
+        found[5] = FIRST_WORD + word, rng.integers(2, min(scale.repeats, counts[word]) + 1)
+    few = np.nonzero(classes <= scale.few)[0]
     if len(few):
         kind = one(few)
-        found[6] = FIRST_CLASS + kind, rng.integers(max(1, classes[kind]), 4)
+        found[6] = FIRST_CLASS + kind, rng.integers(max(1, classes[kind]), scale.few + 1)
     found[7] = 0, stops
-    found[8] = FIRST_WORD + one(np.nonzero(counts == 0)[0]), 0
+    if (counts == 0).any():
+        found[8] = FIRST_WORD + one(np.nonzero(counts == 0)[0]), 0
     if (classes == 0).any():
         found[9] = FIRST_CLASS + one(np.nonzero(classes == 0)[0]), 0
-    if len(words) <= 12:
-        found[10] = 0, rng.integers(max(len(words), 6), 13)
-    if len(words) >= 11:
-        found[11] = 0, rng.integers(11, min(len(words), 16) + 1)
+    if len(words) <= scale.at_most[1]:
+        found[10] = 0, rng.integers(max(len(words), scale.at_most[0]), scale.at_most[1] + 1)
+    if len(words) >= scale.at_least[0]:
+        found[11] = 0, rng.integers(scale.at_least[0], min(len(words), scale.at_least[1]) + 1)
     if (classes == classes.max()).sum() == 1:
         found[12] = FIRST_CLASS + int(classes.argmax()), 0
     return found

@@ -65,7 +65,9 @@ class Verdict:
         evidence: character spans in the response, sorted and disjoint.
         scope: ``"spans"`` when the evidence locates the verdict, ``"response"`` when the whole response carries it
             (a word count, a language, the absence of something). Without spans the two differ: ``"response"`` means
-            every token, ``"spans"`` means that no token is known to be responsible.
+            every token, ``"spans"`` means that no token is known to be responsible. With ``"response"`` the
+            spans show what was found, but credit goes to the whole response (an exact count: one more is as wrong as
+            one less).
         missing: true for an unmet requirement: something asked for is not there. Its evidence, if any, is the
             progress made (support), which must never be blamed.
         failed: true for a check that could not run or gave no usable answer, as opposed to one that ran and could not

@@ -35,6 +35,10 @@ def relevance(source: EvidenceRelevance, *verdicts: Verdict) -> list[list[float]
         (verdict(Outcome.VIOLATED, scope="response"), [1, 1, 1, 1]),
         (verdict(Outcome.VIOLATED), [0, 0, 0, 0]),
         (verdict(Outcome.UNDETERMINED, scope="response"), [0, 0, 0, 0]),
+        # an exact count: the spans show it, the whole response carries it
+        (verdict(Outcome.SATISFIED, Span(1, 2), scope="response"), [1, 1, 1, 1]),
+        (verdict(Outcome.VIOLATED, Span(1, 2), scope="response", missing=True), [1, 1, 1, 1]),
+        (verdict(Outcome.VIOLATED, Span(2, 4, "violation"), scope="response"), [1, 1, 1, 1]),
     ],
 )
 def test_the_table(found: Verdict, expected: list[int]) -> None:

@@ -7,6 +7,7 @@ violated, spans                  those of the violating spans
 violated, something missing      a choice, see ``missing``; never the supporting spans: they are progress. Of a
                                  response that is too short all is progress but that it ended: its last token
 violated, whole response         all
+whole response, and spans        all: the spans show the verdict, but do not carry it alone (an exact count)
 undetermined                     none
 """
 
@@ -64,6 +65,8 @@ class EvidenceRelevance:
         tokens = len(response.token_ids)
         if verdict.outcome is Outcome.UNDETERMINED:
             return np.zeros(tokens, dtype=bool)
+        if verdict.scope == "response" and verdict.evidence:
+            return np.ones(tokens, dtype=bool)
         support, violation = (
             tokens_in(
                 response.spans,

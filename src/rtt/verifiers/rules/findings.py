@@ -131,3 +131,18 @@ def counted(found: Sequence[Bounds], relation: str, number: int, noun: str, coun
     if relation == "at least":
         return present(found, reason) if count >= number else absent(reason, found)
     return whole(True, reason) if count < number else offending(found[number - 1 :], reason)
+
+
+def exactly(found: Sequence[Bounds], number: int, reason: str) -> Finding:
+    """The finding of a rule that asks for exactly so many things, each of which can be pointed at.
+
+    Satisfied: they support. Too few: they are progress, and something is missing. Too many: the surplus violates. The
+    whole response carries each of these verdicts, since one more would be as wrong as one less: credit for the things
+    alone pushes their number one way (docs/which-variant.md).
+    """
+    count = len(found)
+    if count == number:
+        return Finding(True, reason, located(found, "support"), "response")
+    if count < number:
+        return Finding(False, reason, located(found, "support"), "response", missing=True)
+    return Finding(False, reason, located(found[number:], "violation"), "response")

@@ -37,7 +37,18 @@ from rtt.verifiers.rules.corrected.text import (
     sentences_of,
     words,
 )
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, located, offending, present, whole
+from rtt.verifiers.rules.findings import (
+    Bounds,
+    Deadline,
+    Finding,
+    absent,
+    counted,
+    exactly,
+    located,
+    offending,
+    present,
+    whole,
+)
 from rtt.verifiers.rules.ifeval import case
 from rtt.verifiers.rules.ifeval.language import detect, name
 from rtt.verifiers.rules.ifeval.layout import MAX_DEPTH, nesting, not_json
@@ -225,11 +236,7 @@ def number_bullet_lists(text: str, arguments: NumberBulletLists, deadline: Deadl
     Evidence: as the official rule's.
     """
     found = bullets(text, "*-+", deadline)
-    count, number = len(found), arguments.num_bullets
-    reason = f"{count} bullet points, expected {number}"
-    if count == number:
-        return present(found, reason)
-    return absent(reason, found) if count < number else offending(found[number:], reason)
+    return exactly(found, arguments.num_bullets, f"{len(found)} bullet points, expected {arguments.num_bullets}")
 
 
 _OPTION = re.compile("|".join(re.escape(option) for option in OPTIONS))
@@ -270,11 +277,8 @@ def multiple_sections(text: str, arguments: MultipleSections, deadline: Deadline
     """
     splitter = arguments.section_spliter.strip()
     found = at_line_starts(text, rf"{re.escape(splitter)}[^\S\n]?\d+")
-    count, number = len(found), arguments.num_sections
-    reason = f'headings such as "{splitter} 1": {count}, expected {number}'
-    if count < number:
-        return absent(reason, found)
-    return present(found, reason) if count == number else offending(found[number:], reason)
+    number = arguments.num_sections
+    return exactly(found, number, f'headings such as "{splitter} 1": {len(found)}, expected {number}')
 
 
 _FENCE = re.compile(r"```(?:json)?(?![^\s\[{])", re.IGNORECASE)

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rtt.rule_schemas.ifbench.counting import AtLeast, ExactNumber, KeywordsMultiple, SmallNumber, WordCountRange
 from rtt.rule_schemas.schema import NoArguments
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, located, offending, present, whole
+from rtt.verifiers.rules.findings import (
+    Bounds,
+    Deadline,
+    Finding,
+    absent,
+    counted,
+    exactly,
+    located,
+    offending,
+    present,
+    whole,
+)
 from rtt.verifiers.rules.ifbench.text import TRIMMED, Word, chunks, trimmed, word_set, word_tokens
 from rtt.verifiers.rules.registered import RegisteredRule
 from rtt.verifiers.rules.text import WORD, lowered, raised, stripped
@@ -87,10 +98,7 @@ def numbers(text: str, arguments: ExactNumber, deadline: Deadline) -> Finding:
 
 def exactly_so_many(found: Sequence[Bounds], number: int) -> Finding:
     """The finding on exactly so many numbers, of which these were found."""
-    reason = f"numbers: {len(found)}, expected exactly {number}"
-    if len(found) < number:
-        return absent(reason, found)
-    return present(found, reason) if len(found) == number else offending(found[number:], reason)
+    return exactly(found, number, f"numbers: {len(found)}, expected exactly {number}")
 
 
 _NAMES = word_set(

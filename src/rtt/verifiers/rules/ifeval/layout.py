@@ -8,7 +8,17 @@ import re
 from rtt.errors import VerifierError
 from rtt.rule_schemas.ifeval import OPTIONS, MultipleSections, NumberBulletLists, NumberHighlightedSections
 from rtt.rule_schemas.schema import NoArguments
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, counted, offending, present, whole
+from rtt.verifiers.rules.findings import (
+    Bounds,
+    Deadline,
+    Finding,
+    absent,
+    counted,
+    exactly,
+    offending,
+    present,
+    whole,
+)
 from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, pattern, stripped
 
 MAX_DEPTH = 500
@@ -27,11 +37,7 @@ def number_bullet_lists(text: str, arguments: NumberBulletLists, deadline: Deadl
     replace them by another character and the verdict turns.
     """
     found = sorted(_star_bullets(text) + _dash_bullets(text))
-    count, number = len(found), arguments.num_bullets
-    reason = f"{count} bullet points, expected {number}"
-    if count == number:
-        return present(found, reason)
-    return absent(reason, found) if count < number else offending(found[number:], reason)
+    return exactly(found, arguments.num_bullets, f"{len(found)} bullet points, expected {arguments.num_bullets}")
 
 
 def _star_bullets(text: str) -> list[Bounds]:

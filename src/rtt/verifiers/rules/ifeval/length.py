@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from rtt.rule_schemas.ifeval import NthParagraphFirstWord, NumberParagraphs, NumberSentences, NumberWords
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, present, whole
+from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, exactly, offending, present, whole
 from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, WORD, sentences, stripped
 
 
@@ -76,9 +76,7 @@ def divided(text: str, dividers: Sequence[Bounds], number: int) -> Finding:
     if empty:
         reason = f"an empty paragraph between two dividers; {reason}"
         return offending([*empty, *parting[number - 1 :]], reason, missing=count < number)
-    if count == number:
-        return present(parting, reason)
-    return absent(reason, parting) if count < number else offending(parting[number - 1 :], reason)
+    return exactly(parting, number - 1, reason) if count else absent(reason)
 
 
 def nth_paragraph_first_word(text: str, arguments: NthParagraphFirstWord, deadline: Deadline) -> Finding:
