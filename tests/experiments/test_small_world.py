@@ -13,6 +13,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from experiments.lines import done
 from experiments.small_world import methods, plans, report, running, sources, world
 from experiments.small_world.methods import METHODS
 from experiments.small_world.policy import Policy
@@ -257,7 +258,7 @@ def test_runs_that_have_a_line_are_not_run_again(tmp_path: Path, monkeypatch: py
     assert running.run_all(runs, file, workers=1, models=tmp_path) == 2
     assert running.run_all(runs, file, workers=1, models=tmp_path) == 0
     assert file.read_text().startswith(before)
-    assert set(running.done(file)) == {run.key for run in runs}
+    assert set(done(file)) == {run.key for run in runs}
     first = running.train(runs[0], tmp_path)
     assert first["final"] == json.loads(before.splitlines()[0])["final"]  # the same run, the same figures
 

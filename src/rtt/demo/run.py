@@ -151,17 +151,29 @@ def _arm(
     if after_file.is_file() and history_file.is_file():
         console.print(f"[bold]{method.title}[/bold]  finished earlier")
         return _read_evaluation(after_file, held_out), json.loads(history_file.read_text(encoding="utf-8"))
-    model, tokenizer, history = _train(folder, method, load, train_tasks, settings, console)
+    model, tokenizer, history = train_method(folder, method, load, train_tasks, settings, console)
     after = _measure(model, tokenizer, held_out, settings, f"{method.title}: held-out responses after", console)
     _write_json(history_file, history)
     _write_evaluation(after_file, after)
     return after, history
 
 
-def _train(
+def train_method(
     folder: Path, method: Method, load: Loader, tasks: Sequence[Task], settings: DemoSettings, console: Console
 ) -> tuple[Any, Any, list[dict[str, Any]]]:
-    """Train with LoRA from the last whole checkpoint, or from the start; the trained model and the logged history."""
+    """Train with LoRA from the last whole checkpoint, or from the start.
+
+    Args:
+        folder: where checkpoints, records and the adapter go.
+        method: its options.
+        load: gives the model; the trainer computes in bfloat16 where its weights are of that kind.
+        tasks: what to train on.
+        settings: of the training; the evaluation's are not read.
+        console: where to print.
+
+    Returns:
+        The trained model, its tokenizer, and the logged history, a row a step.
+    """
     import torch
     from peft import LoraConfig
     from transformers import set_seed
@@ -191,7 +203,7 @@ def _train(
         save_total_limit=2,
         records_steps=settings.records_steps,
         seed=settings.seed,
-        bf16=False,
+        bf16=model.dtype == torch.bfloat16,
         gradient_checkpointing=False,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
