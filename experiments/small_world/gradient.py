@@ -41,6 +41,7 @@ ESTIMATORS: Mapping[str, Method] = {
     "intra_sample, floor 0.05": Method("satisfied_fraction", "intra_sample", options={"sigma_floor": 0.05}),
     "criterion_group": Method("satisfied_fraction", "criterion_group"),
     "criterion_group, mass": Method("satisfied_fraction", "criterion_group", options={"mass_preserving": True}),
+    "criterion_group, whole counts": Method("satisfied_fraction", "criterion_group", source=Source(whole_counts=True)),
     "criterion_group, uniform": Method("satisfied_fraction", "criterion_group", source=Source("uniform")),
     "criterion_group, shuffled": Method("satisfied_fraction", "criterion_group", source=Source("shuffled")),
 }

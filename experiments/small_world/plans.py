@@ -184,12 +184,12 @@ SECOND_RELEVANCE = (
 
 def second() -> list[Run]:
     """The second series: evidence of exact counts corrected, fresh seeds, longer texts too."""
-    short = _runs("second", ("2-5", "6-8"), SECOND, SECOND_SEEDS)
-    return (
-        short
-        + _runs("second", ("long 2-5",), SECOND, SECOND_SEEDS)
-        + _runs("second", ("long 6-8",), SECOND, SECOND_SEEDS[:5])
-    )
+    return _runs("second", ("2-5", "6-8"), SECOND, SECOND_SEEDS) + _runs("second", ("long 2-5",), SECOND, SECOND_SEEDS)
+
+
+def second_harder() -> list[Run]:
+    """The same on long texts with 6-8 criteria, at the settings of long texts with 2-5."""
+    return _runs("second", ("long 6-8",), SECOND, SECOND_SEEDS[:5])
 
 
 def second_csr() -> list[Run]:
@@ -257,6 +257,7 @@ STAGES = {
     "relevance": relevance,
     "second": second,
     "second-csr": second_csr,
+    "second-harder": second_harder,
     "second-relevance": second_relevance,
     "stress": stress,
 }

@@ -17,13 +17,17 @@ import numpy as np
 
 from experiments.lines import done
 from experiments.small_world.plans import STRESS
-from experiments.small_world.running import GROUP_SIZE, PROMPTS_PER_STEP
+from experiments.small_world.running import GROUP_SIZE, PROMPTS_PER_STEP, WORLDS
 from experiments.small_world.world import FAMILIES
 from rtt.demo.plots import COLOURS, LINES, MARKERS
 from rtt.statistics import Interval, holm
 
 RESAMPLES = 4_000
 Lines = Sequence[Mapping[str, Any]]
+
+RECOMMENDED = "gdpo+group*"
+AGAINST = ("grpo-aon", "grpo-csr", "gdpo", "gdpo+group*/uniform", "gdpo+group*/shuffled", "rtt-csr", "group*")
+"""What the recommended method of the second series is held against."""
 
 CONTROLS = ("group", "group/uniform", "group/shuffled", "group/random")
 """One method with the oracle's relevance and with relevance that knows nothing."""
@@ -71,11 +75,11 @@ def paired(one: Mapping[Any, float], other: Mapping[Any, float]) -> tuple[Interv
 
 
 def pooled_table(lines: Lines, pairs: Sequence[tuple[str, str]]) -> str:
-    """Paired differences over the seeds of both worlds together, Holm-adjusted over the table."""
+    """Paired differences over the seeds of all worlds together, Holm-adjusted over the table."""
     found = {}
     for one, other in pairs:
         both = [
-            {(w, s): v for w in ("2-5", "6-8") for s, v in by_seed(lines, w, method, instruction).items()}
+            {(w, s): v for w in WORLDS for s, v in by_seed(lines, w, method, instruction).items()}
             for method in (one, other)
         ]
         if (difference := paired(*both)) is not None:
@@ -245,6 +249,21 @@ def shift_table(lines: Lines, world: str, base: str, methods: Sequence[str]) -> 
     return table([f"minus {base}", "seeds", *values], rows)
 
 
+def halfway_table(lines: Lines, world: str, base: str, methods: Sequence[str]) -> str:
+    """Instruction accuracy after the run's first half, and the same minus a base, paired by seed."""
+
+    def halfway(line: Mapping[str, Any]) -> float:
+        return float(line["curve"][0]["instruction"])
+
+    rows = []
+    for method in methods:
+        mine = by_seed(lines, world, method, halfway)
+        difference = paired(by_seed(lines, world, base, halfway), mine)
+        if difference is not None:
+            rows.append([method, str(len(mine)), with_interval(interval(list(mine.values()))), signed(difference[0])])
+    return table(["method", "seeds", "instruction accuracy", f"minus {base}"], rows)
+
+
 def stress_table(lines: Lines, clean: Lines) -> str:
     """True instruction accuracy under each wrong verifier, the interquartile mean of three seeds."""
     methods = list(dict.fromkeys(line["run"]["method"] for line in lines))
@@ -326,6 +345,10 @@ def write_report(folder: Path) -> list[Path]:
             "stress",
             "gradient",
             "explore",
+            "second",
+            "second-csr",
+            "second-harder",
+            "second-relevance",
         )
     }
     main = [*stages["headline"], *stages["harder"], *stages["further"]]
@@ -339,6 +362,19 @@ def write_report(folder: Path) -> list[Path]:
         "`python -m experiments.small_world report`.",
     ]
     files = []
+    if second := [line for name, lines in stages.items() if name.startswith("second") for line in lines]:
+        text += ["## Second series: exact counts carried by the whole response, seeds 400-409"]
+        for world in WORLDS:
+            if names := methods_of(second, world):
+                text += [f"### {world} criteria a prompt", main_table(second, world, ("gdpo", "grpo-csr"), names)]
+                text += ["Satisfied share by family:", family_table(second, world, names)]
+                text += ["Minus the recommended method:", main_table(second, world, (RECOMMENDED,), names)]
+                text += ["Half-way, minus GDPO:", halfway_table(second, world, "gdpo", names)]
+                files.append(folder / f"second-curves-{world.replace(' ', '-')}.png")
+                _plot_curves(second, world, files[-1])
+        text += ["### All worlds together", pooled_table(second, [(base, RECOMMENDED) for base in AGAINST])]
+        files.append(folder / "second-differences.png")
+        _plot_differences(second, files[-1])
     for world in ("2-5", "6-8"):
         if methods_of(main, world):
             text += [f"## {world} criteria a prompt", main_table(main, world, ("grpo-csr", "gdpo"))]
@@ -451,7 +487,7 @@ def _plot_differences(lines: Lines, path: Path) -> None:
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    worlds = [world for world in ("2-5", "6-8") if methods_of(lines, world)]
+    worlds = [world for world in WORLDS if methods_of(lines, world)]
     axes = figure.subplots(1, len(worlds), squeeze=False)[0]
     for axis, world in zip(axes, worlds, strict=True):
         found = {}
