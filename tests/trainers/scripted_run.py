@@ -43,11 +43,13 @@ def tasks() -> list[Task]:
 
 
 class Scripted(RTTTrainer):
-    """Samples nothing: the n-th response to a prompt is the n-th of RESPONSES, followed by the end of sequence."""
+    """Samples nothing: the n-th response to a prompt is the n-th of these, followed by the end of sequence."""
+
+    responses = RESPONSES
 
     def _generate_single_turn(self, prompt_ids: Any, *_: Any, **__: Any) -> Any:
         first = self.accelerator.process_index * len(prompt_ids)
-        texts = [RESPONSES[(first + i) % self.num_generations] for i in range(len(prompt_ids))]
+        texts = [self.responses[(first + i) % self.num_generations] for i in range(len(prompt_ids))]
         return [[*self._tokenizer(text).input_ids, self._tokenizer.eos_token_id] for text in texts], None
 
 

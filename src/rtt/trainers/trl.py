@@ -12,8 +12,9 @@
 GRPO by construction. The two methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
 asserts their signatures. TRL prints a loss of about 0 for on-policy GRPO: its gradient is not 0.
 
-A judge, where one is given, is asked once a rollout on each process, beside TRL's other asynchronous rewards. Where it
-fails too often (``judge_max_failed``) all processes stop together, with a checkpoint of the last finished step.
+A judge, where one is given, is asked once a rollout, beside TRL's other asynchronous rewards; several processes deal
+the different questions out among themselves (:mod:`rtt.trainers.spread`). Where it fails too often
+(``judge_max_failed``) all processes stop together, with a checkpoint of the last finished step.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
@@ -47,18 +49,16 @@ from trl import GRPOConfig, GRPOTrainer
 from rtt import credit
 from rtt.errors import (
     ConfigurationError,
-    DataError,
     JudgeFailureError,
-    MissingDependencyError,
     NonFiniteLossError,
     RTTError,
     ShapeError,
-    VerifierError,
 )
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.responses import Response, response_from_tokens, special_tokens
-from rtt.rubrics import Criterion, Task
+from rtt.rubrics import Task
+from rtt.trainers.spread import UNUSABLE, SpreadJudge, UnusableJudge
 from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
@@ -450,11 +450,11 @@ class RubricReward:
         self.unusable = None
         try:
             self.verdicts = verify_batch(answers, self.judge)
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             if not _has_company():
                 raise
             self.unusable = error
-            self.verdicts = verify_batch(answers, _Unusable(error))
+            self.verdicts = verify_batch(answers, UnusableJudge(error))
         self.seconds = time.perf_counter() - started
         rows = [
             credit.CreditRow(
@@ -496,24 +496,10 @@ class RubricReward:
         return reward
 
 
-_UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
-"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
-
-
 def _has_company() -> bool:
     """Whether this is one of several processes that wait for each other."""
     distributed = torch.distributed
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Unusable:
-    """Stands for a judge that cannot be used: it fails on all that it is asked."""
-
-    error: RTTError
-
-    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
-        raise VerifierError(str(self.error))
 
 
 def _text(completion: Any) -> str:
@@ -693,10 +679,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         relevance: any :class:`~rtt.relevance.RelevanceSource`; overrides ``args.relevance``. It is called once a
             rollout on each process with that process's responses; it must not draw from torch's global generator. What
             it costs is logged as ``rtt/relevance_seconds`` and ``rtt/relevance_share``, of a step on this process.
-        judge: decides the criteria that have no rule, of this process's responses. It is asked once a rollout, in a
-            thread of its own. What it raises gives undetermined verdicts, unless it cannot be used as it was set up
-            (see :class:`RubricReward`); when too many of them failed (``args.judge_max_failed``), training stops. Where
-            training is interrupted, its ``close()`` is called if it has one.
+        judge: decides the criteria that have no rule. It is asked once a rollout, in a thread of its own; of several
+            processes each asks its share of the different questions, whosever they are. What it raises gives
+            undetermined verdicts, unless it cannot be used as it was set up (see :class:`RubricReward`); when too many
+            of them failed (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()``
+            is called if it has one.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
 
     Raises:
@@ -753,6 +740,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             ),
             **kwargs,
         )
+        if judge is not None and _has_company():
+            # of gloo and of its own: it is used in the judge's thread, which has neither the GPU's context nor the turn
+            group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=args.ddp_timeout))
+            self._rubric_reward.judge = SpreadJudge(judge, group)
         self._check_tasks()
         self.add_callback(_TellsTheEpoch(self))
         self.add_callback(_Times(self))
@@ -869,7 +860,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
         """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
-        kind = next((kind for kind in _UNUSABLE if isinstance(own, kind)), None)
+        kind = next((kind for kind in UNUSABLE if isinstance(own, kind)), None)
         told: list[tuple[type[RTTError] | None, str]] = gather_object([(kind, str(own))])
         if own is not None:
             raise own
