@@ -147,11 +147,18 @@ def test_an_answer_to_something_else_is_none(name: str) -> None:
             asking.characters([["c"]], ["abc"])
 
 
+def save_of(kind: str) -> bytes:
+    """Two numbers of two bytes as safetensors of this kind."""
+    head = json.dumps({"0.spans": {"dtype": kind, "shape": [1, 2], "data_offsets": [0, 4]}}).encode()
+    return len(head).to_bytes(8, "little") + head + bytes(4)
+
+
 def test_bytes_that_are_no_answer_are_none() -> None:
     good = served.encoded([letters(["c"], "abc")])
     for damaged, message in (
         (good[:-1], "no safetensors"),
         (b"\x80\x04K\x01.", "no safetensors"),
+        (save_of("BF16"), "no safetensors: 'BF16'"),
         (save({"0.spans": load(good)["0.spans"]}), "1 arrays, expected two for each of 1 responses"),
         (save({**load(good), "0.spans": np.zeros((3, 2), dtype=np.int64)}), "spans of response 0 are int64"),
     ):
