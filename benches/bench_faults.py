@@ -443,8 +443,8 @@ def markdown(rows: list[Row], options: argparse.Namespace) -> str:
         "again; nothing else changes. Kills of a node, of a network file system, and of vLLM's server were not tried.",
         "",
         "Four processes are compared with an undisturbed run of four. Without `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` "
-        "what `torchrun` (PyTorch 2.13.0, gloo; NCCL was not tried) starts again waits in vain for the others, whatever the "
-        "program; the remedy is that of [pytorch/pytorch#135712](https://github.com/pytorch/pytorch/issues/135712).",
+        "what `torchrun` (PyTorch 2.13.0, gloo; NCCL was not tried) starts again waits in vain for the others, "
+        "whatever the program; the remedy is that of [pytorch/pytorch#135712](https://github.com/pytorch/pytorch/issues/135712).",
         "",
         "Go on by the same command with `--resume_from_checkpoint last`, see [training](training.md).",
     ]

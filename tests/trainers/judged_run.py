@@ -13,11 +13,10 @@ import sys
 from pathlib import Path
 
 import torch
-from scripted_run import Scripted
+from scripted_run import Scripted, config
 
 from rtt.demo.models import tiny_model
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
-from rtt.trainers.trl import RTTConfig
 from rtt.verifiers.judge import Judge
 
 RESPONSES = ["fine, all of it"] * 5 + ["so it is", "well, no", "good"]
@@ -38,25 +37,11 @@ def task() -> Task:
 
 def main() -> None:
     output_dir, url = Path(sys.argv[1]), sys.argv[2]
-    process, processes = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
+    process = os.environ.get("RANK", "0")
     model, tokenizer = tiny_model()
-    config = RTTConfig(
-        output_dir=str(output_dir),
-        per_device_train_batch_size=len(RESPONSES) // processes,
-        num_generations=len(RESPONSES),
-        max_completion_length=32,
-        max_steps=1,
-        records_steps=1,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        disable_tqdm=True,
-    )
+    args = config(str(output_dir), num_generations=len(RESPONSES))
     judge = Judge("m", base_url=url, cache=output_dir / f"cache-{process}", request={"user": process})
-    trainer = Judged(model=model, args=config, train_dataset=[task()], processing_class=tokenizer, judge=judge)
+    trainer = Judged(model=model, args=args, train_dataset=[task()], processing_class=tokenizer, judge=judge)
     trainer.train()
     if trainer.accelerator.is_main_process:
         trainer.state.save_to_json(f"{output_dir}/state.json")

@@ -13,39 +13,20 @@ import sys
 from pathlib import Path
 
 import torch
-from scripted_run import Scripted, tasks
+from scripted_run import Scripted, config, tasks
 
 from rtt.demo.models import tiny_model
 from rtt.errors import RTTError
-from rtt.trainers.trl import RTTConfig
 
 
 def main() -> None:
     output_dir, served, options = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     resume = options.pop("resume", None)
-    process, processes = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
+    process = os.environ.get("RANK", "0")
     model, tokenizer = tiny_model()
-    config = RTTConfig(
-        output_dir=str(output_dir),
-        relevance="discriminator",
-        relevance_model=served,
-        per_device_train_batch_size=8 // processes,
-        num_generations=4,
-        max_completion_length=32,
-        max_steps=4,
-        learning_rate=1e-2,
-        records_steps=1,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        disable_tqdm=True,
-        shuffle_dataset=False,
-        **options,
-    )
-    trainer = Scripted(model=model, args=config, train_dataset=tasks(), processing_class=tokenizer)
+    run = {"relevance": "discriminator", "relevance_model": served, "max_steps": 4, "learning_rate": 1e-2}
+    args = config(str(output_dir), **run, **options)
+    trainer = Scripted(model=model, args=args, train_dataset=tasks(), processing_class=tokenizer)
     try:
         trainer.train(resume_from_checkpoint=resume)
     except RTTError as error:
