@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	else \
 	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
 	fi
-	@$(PIP) --editable '.[train,judge,fast,chinese,general,dev]'
+	@$(PIP) --editable '.[train,judge,serve,fast,chinese,general,dev]'
 	@touch $@
 
 test: $(READY) build/chromium ## Run the tests, but for the slow ones

@@ -9,6 +9,7 @@
     ├── ShapeError (ValueError)         tensors whose shapes or types do not fit
     ├── MissingDependencyError (ImportError)  an extra that is not installed
     ├── VerifierError (RuntimeError)    a check that could not run; becomes an *undetermined* verdict
+    ├── RelevanceFailureError (RuntimeError)  a relevance source did not answer: training stops, and can go on later
     ├── JudgeFailureError (RuntimeError)  too many verdicts of a judge failed: training stops, and can go on later
     └── NonFiniteLossError (ArithmeticError)  the loss is NaN or infinite: training stops before the weights are
 
@@ -50,6 +51,10 @@ class MissingDependencyError(RTTError, ImportError):
 
 class VerifierError(RTTError, RuntimeError):
     """A check that could not run. ``verify`` turns it into an undetermined verdict, never into a failed one."""
+
+
+class RelevanceFailureError(RTTError, RuntimeError):
+    """A relevance source gave no answer, or one that cannot be used: training stops, and can go on later."""
 
 
 class JudgeFailureError(RTTError, RuntimeError):

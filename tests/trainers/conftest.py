@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import AutoTokenizer
 
+from rtt.demo.discriminator import tiny_backbone
+from rtt.relevance.discriminator.inputs import Template
+from rtt.relevance.discriminator.model import Discriminator, DiscriminatorSettings, build_network
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
 from rtt.trainers.trl import RTTConfig
 
@@ -64,3 +69,20 @@ def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 def config(settings: Callable[..., dict[str, Any]]) -> Callable[..., RTTConfig]:
     """The paper's partition and lambda, unless a test says otherwise: closed forms are easiest there."""
     return lambda **changes: RTTConfig(**{"partition": "intra_sample", "token_weight": 0.5, **settings(**changes)})
+
+
+@pytest.fixture(scope="session")
+def discriminator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A discriminator with random weights: another vocabulary than the policy's bytes."""
+    place = tmp_path_factory.mktemp("discriminator")
+    backbone = tiny_backbone(place / "backbone")
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    settings = DiscriminatorSettings(template=Template.default(tokenizer).text)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(backbone, settings)
+        with torch.no_grad():
+            for part in network.interaction.parameters():  # type: ignore[union-attr]
+                part.normal_(std=0.3)
+    Discriminator(network, tokenizer, settings).save_pretrained(place / "model")
+    return place / "model"

@@ -1,6 +1,6 @@
 """One training step with scripted responses, run by one process or several; prints nothing, writes records.
 
-    python scripted_run.py OUTPUT_DIR JSON_OPTIONS PROCESSES
+    python scripted_run.py OUTPUT_DIR JSON_OPTIONS
 
 The responses depend on the prompt and on a response's place in its group alone, so that runs with another number of
 processes can be compared number by number. Groups of 4 are split over processes of 2 responses each.
@@ -9,6 +9,7 @@ processes can be compared number by number. Groups of 4 are split over processes
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -43,35 +44,43 @@ def tasks() -> list[Task]:
 
 
 class Scripted(RTTTrainer):
-    """Samples nothing: the n-th response to a prompt is the n-th of RESPONSES, followed by the end of sequence."""
+    """Samples nothing: the n-th response to a prompt is the n-th of these, followed by the end of sequence."""
+
+    responses = RESPONSES
 
     def _generate_single_turn(self, prompt_ids: Any, *_: Any, **__: Any) -> Any:
         first = self.accelerator.process_index * len(prompt_ids)
-        texts = [RESPONSES[(first + i) % self.num_generations] for i in range(len(prompt_ids))]
+        texts = [self.responses[(first + i) % self.num_generations] for i in range(len(prompt_ids))]
         return [[*self._tokenizer(text).input_ids, self._tokenizer.eos_token_id] for text in texts], None
 
 
+def config(output_dir: str, **options: Any) -> RTTConfig:
+    """Two groups of 4 a step, of which everything is recorded, in as many processes as there are."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    settings = {
+        "per_device_train_batch_size": 8 // processes,
+        "num_generations": 4,
+        "max_completion_length": 32,
+        "max_steps": 1,
+        "records_steps": 1,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+        "shuffle_dataset": False,
+    }
+    return RTTConfig(output_dir=output_dir, **{**settings, **options})
+
+
 def main() -> None:
-    output_dir, options, processes = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+    output_dir, options = sys.argv[1], json.loads(sys.argv[2])
     model, tokenizer = tiny_model()
-    config = RTTConfig(
-        output_dir=output_dir,
-        per_device_train_batch_size=8 // processes,
-        num_generations=4,
-        max_completion_length=32,
-        max_steps=1,
-        records_steps=1,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        disable_tqdm=True,
-        shuffle_dataset=False,
-        **options,
+    trainer = Scripted(
+        model=model, args=config(output_dir, **options), train_dataset=tasks(), processing_class=tokenizer
     )
-    trainer = Scripted(model=model, args=config, train_dataset=tasks(), processing_class=tokenizer)
     trainer.train()
     if trainer.accelerator.is_main_process:
         trainer.state.save_to_json(f"{output_dir}/state.json")

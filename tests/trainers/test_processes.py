@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("scripted_run.py")
 def run(output_dir: Path, options: dict[str, Any], processes: int) -> tuple[list[Record], dict[str, float]]:
     several = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     launcher = [] if processes == 1 else several
-    command = [sys.executable, *launcher, str(SCRIPT), str(output_dir), json.dumps(options), str(processes)]
+    command = [sys.executable, *launcher, str(SCRIPT), str(output_dir), json.dumps(options)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]

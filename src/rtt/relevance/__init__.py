@@ -67,7 +67,7 @@ class RelevanceSource(Protocol):
 def _discriminator(model: str | Path | None = None, **options: Any) -> RelevanceSource:
     if model is None:
         raise ConfigurationError(
-            "relevance 'discriminator' needs a trained discriminator: name its folder as the model "
+            "relevance 'discriminator' needs a trained discriminator: name its folder, or its server, as the model "
             "(relevance_model); train one with `rtt discriminator build`"
         )
     from rtt.relevance.discriminator.source import DiscriminatorRelevance
@@ -126,7 +126,8 @@ def relevance_source(name: str, **options: Any) -> RelevanceSource:
         **options: of the source:
 
             - evidence: ``missing``
-            - discriminator: ``model`` (its folder, required), ``device``, ``batch_tokens``
+            - discriminator: ``model`` (its folder, or the ``http://...`` of its server; required), ``device`` (of a
+              folder), ``batch_tokens``
             - contrast: ``model`` (a folder, a hub id, or a loaded causal model with its ``tokenizer``), ``device``,
               ``batch_tokens``, ...; see :class:`rtt.relevance.contrast.ContrastRelevance`
             - hybrid: ``missing``, ``otherwise`` (a name or a source, the discriminator by default) and its options
@@ -135,6 +136,7 @@ def relevance_source(name: str, **options: Any) -> RelevanceSource:
 
     Raises:
         ConfigurationError: the name is unknown, a model is needed and none is named, or it cannot be loaded.
+        RelevanceFailureError: no discriminator is served at the address.
 
     Example:
         >>> relevance_source("hybrid", otherwise="contrast", model="HuggingFaceTB/SmolLM2-135M-Instruct")

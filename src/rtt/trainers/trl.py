@@ -12,14 +12,17 @@
 GRPO by construction. The two methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
 asserts their signatures. TRL prints a loss of about 0 for on-policy GRPO: its gradient is not 0.
 
-A judge, where one is given, is asked once a rollout on each process, beside TRL's other asynchronous rewards. Where it
-fails too often (``judge_max_failed``) all processes stop together, with a checkpoint of the last finished step.
+A judge, where one is given, is asked once a rollout, beside TRL's other asynchronous rewards; several processes deal
+the different questions out among themselves (:mod:`rtt.trainers.spread`). Where it fails too often
+(``judge_max_failed``), or a relevance source gives no answer, all processes stop together, with a checkpoint of the
+last finished step.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import math
 import random
 import textwrap
@@ -29,6 +32,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
@@ -47,18 +51,19 @@ from trl import GRPOConfig, GRPOTrainer
 from rtt import credit
 from rtt.errors import (
     ConfigurationError,
-    DataError,
     JudgeFailureError,
-    MissingDependencyError,
     NonFiniteLossError,
+    RelevanceFailureError,
     RTTError,
     ShapeError,
-    VerifierError,
 )
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
+from rtt.relevance.discriminator.served import ServedDiscriminator, is_served
+from rtt.relevance.discriminator.source import DiscriminatorRelevance
 from rtt.responses import Response, response_from_tokens, special_tokens
-from rtt.rubrics import Criterion, Task
+from rtt.rubrics import Task
+from rtt.trainers.spread import UNUSABLE, SpreadJudge, UnusableJudge
 from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
@@ -160,8 +165,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     relevance_model: str | None = field(
         default=None,
         metadata={
-            "help": "'discriminator': its folder (`rtt discriminator build` makes one). 'contrast': a causal model's "
-            "folder or hub id; None: the policy itself."
+            "help": "'discriminator': its folder (`rtt discriminator build` makes one), or http://HOST:PORT where `rtt "
+            "discriminator serve` serves it. 'contrast': a causal model's folder or hub id; None: the policy itself."
         },
     )
     relevance_device: str | None = field(
@@ -321,6 +326,11 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             )
         if self.relevance_device is None:
             return
+        if is_served(self.relevance_model):
+            raise ConfigurationError(
+                f"relevance_device={self.relevance_device!r} for the discriminator at {self.relevance_model}, whose "
+                "server has its own; drop it"
+            )
         if self.relevance_model is None:
             raise ConfigurationError(
                 f"relevance_device={self.relevance_device!r} says where relevance_model runs; name one, or drop it"
@@ -450,11 +460,11 @@ class RubricReward:
         self.unusable = None
         try:
             self.verdicts = verify_batch(answers, self.judge)
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             if not _has_company():
                 raise
             self.unusable = error
-            self.verdicts = verify_batch(answers, _Unusable(error))
+            self.verdicts = verify_batch(answers, UnusableJudge(error))
         self.seconds = time.perf_counter() - started
         rows = [
             credit.CreditRow(
@@ -496,24 +506,10 @@ class RubricReward:
         return reward
 
 
-_UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
-"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
-
-
 def _has_company() -> bool:
     """Whether this is one of several processes that wait for each other."""
     distributed = torch.distributed
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Unusable:
-    """Stands for a judge that cannot be used: it fails on all that it is asked."""
-
-    error: RTTError
-
-    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
-        raise VerifierError(str(self.error))
 
 
 def _text(completion: Any) -> str:
@@ -595,9 +591,9 @@ class _Times(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 class _LastStep(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
     """Remembers what a checkpoint of the last finished step needs, until the next one is finished.
 
-    Sampling draws from the random generators before the judge is asked, so a checkpoint written after that must hold
-    their states from before. "Before" is where the Trainer puts a resumed run: at the beginning of an epoch its data
-    loader has not drawn its seed yet; amid an epoch the step's data have been read.
+    Sampling draws from the random generators before judge and relevance source are asked, so a checkpoint written after
+    that must hold their states from before. "Before" is where the Trainer puts a resumed run: at the beginning of an
+    epoch its data loader has not drawn its seed yet; amid an epoch the step's data have been read.
     """
 
     def __init__(self, trainer: RTTTrainer) -> None:
@@ -644,6 +640,39 @@ class _LastStep(TrainerCallback):  # type: ignore[misc]  # transformers has no t
         """The Trainer has just written a checkpoint; one of the model alone is none to go on from."""
         if not args.save_only_model:
             self.checkpoint = (state.global_step, self.trainer._checkpoint_folder())
+
+
+class _SameDiscriminator(TrainerCallback):  # type: ignore[misc]  # transformers has no type information
+    """Keeps a run to the discriminator that it began with, which the address of a server does not say."""
+
+    FILE = "served_discriminator.json"
+
+    def __init__(self, discriminator: ServedDiscriminator) -> None:
+        self.discriminator = discriminator
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A checkpoint says which it was."""
+        if args.should_save:
+            file = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / self.FILE
+            unfinished = file.with_suffix(".tmp")
+            unfinished.write_text(json.dumps({"fingerprint": self.discriminator.fingerprint}), encoding="utf-8")
+            unfinished.replace(file)
+
+    def resumed_from(self, checkpoint: Path) -> None:
+        """Refuse to go on with another than the checkpoint says; one that was killed before it could say so is taken.
+
+        Raises:
+            ConfigurationError: another discriminator is served by now.
+        """
+        file = checkpoint / self.FILE
+        if not file.is_file():
+            return
+        before = json.loads(file.read_text(encoding="utf-8"))["fingerprint"]
+        if before != self.discriminator.fingerprint:
+            raise ConfigurationError(
+                f"{checkpoint} is of a run with the discriminator {before[:12]}; {self.discriminator.url} serves "
+                f"{self.discriminator.fingerprint[:12]}: serve that one again, or begin a new run (output_dir)"
+            )
 
 
 def _generators() -> tuple[Any, ...]:
@@ -693,10 +722,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         relevance: any :class:`~rtt.relevance.RelevanceSource`; overrides ``args.relevance``. It is called once a
             rollout on each process with that process's responses; it must not draw from torch's global generator. What
             it costs is logged as ``rtt/relevance_seconds`` and ``rtt/relevance_share``, of a step on this process.
-        judge: decides the criteria that have no rule, of this process's responses. It is asked once a rollout, in a
-            thread of its own. What it raises gives undetermined verdicts, unless it cannot be used as it was set up
-            (see :class:`RubricReward`); when too many of them failed (``args.judge_max_failed``), training stops. Where
-            training is interrupted, its ``close()`` is called if it has one.
+        judge: decides the criteria that have no rule. It is asked once a rollout, in a thread of its own; of several
+            processes each asks its share of the different questions, whosever they are. What it raises gives
+            undetermined verdicts, unless it cannot be used as it was set up (see :class:`RubricReward`); when too many
+            of them failed (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()``
+            is called if it has one.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
 
     Raises:
@@ -753,13 +783,16 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             ),
             **kwargs,
         )
+        if judge is not None and _has_company():
+            # of gloo and of its own: it is used in the judge's thread, which has neither the GPU's context nor the turn
+            group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=args.ddp_timeout))
+            self._rubric_reward.judge = SpreadJudge(judge, group)
         self._check_tasks()
         self.add_callback(_TellsTheEpoch(self))
         self.add_callback(_Times(self))
-        self._last_step: _LastStep | None = None
-        if judge is not None and args.judge_max_failed < 1:
-            self._last_step = _LastStep(self)
-            self.add_callback(self._last_step)
+        self._last_step = _LastStep(self)
+        self.add_callback(self._last_step)
+        self._same_discriminator: _SameDiscriminator | None = None
         self._relevance = relevance
         if relevance is None and args.token_weight > 0:
             with torch.random.fork_rng(devices=[]):  # loading a model may draw; what the policy samples must not change
@@ -780,6 +813,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     def _relevance_source(self, name: str) -> RelevanceSource:
         args: RTTConfig = self.args
+        if name == "discriminator" and is_served(args.relevance_model):
+            discriminator = ServedDiscriminator(args.relevance_model)
+            self._same_discriminator = _SameDiscriminator(discriminator)
+            self.add_callback(self._same_discriminator)
+            return DiscriminatorRelevance(discriminator)
         options: dict[str, Any] = {}
         if name in ("evidence", "hybrid"):
             options["missing"] = args.relevance_missing
@@ -814,6 +852,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         Raises:
             JudgeFailureError: on all processes, when more than ``judge_max_failed`` of a rollout's judged verdicts
                 failed; a checkpoint of the last finished step has then been written.
+            RelevanceFailureError: on all processes, when the relevance source of one gives no answer; likewise.
             ConfigurationError, DataError, MissingDependencyError: on all processes, when the judge of one cannot be
                 used as it was set up (no key, a damaged cache); the others name the process.
         """
@@ -827,8 +866,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         super()._load_rng_state(checkpoint)
-        if checkpoint is not None and self._last_step is not None:
+        if checkpoint is not None:
             self._last_step.resumed_from(Path(checkpoint))
+            if self._same_discriminator is not None:
+                self._same_discriminator.resumed_from(Path(checkpoint))
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()  # the columns that remove_unused_columns leaves
@@ -863,13 +904,13 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             rewards=[None if math.isnan(reward) else reward for reward in own],
             report=None if (after := _report(self._judge)) is None or before is None else after - before,
         )
-        if self._last_step is not None and self.model.training:
-            self._stop_if_the_judge_failed(self._rollout.verdicts, self._last_step)
+        if self._judge is not None and self.args.judge_max_failed < 1 and self.model.training:
+            self._stop_if_the_judge_failed(self._rollout.verdicts)
         return rewards
 
     def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
         """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
-        kind = next((kind for kind in _UNUSABLE if isinstance(own, kind)), None)
+        kind = next((kind for kind in UNUSABLE if isinstance(own, kind)), None)
         told: list[tuple[type[RTTError] | None, str]] = gather_object([(kind, str(own))])
         if own is not None:
             raise own
@@ -877,7 +918,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             if first is not None:
                 raise first(f"process {process} of {len(told)}: {words}")
 
-    def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]], last_step: _LastStep) -> None:
+    def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]]) -> None:
         """Stop all processes alike; they have all been judged, and none waits for another in what follows."""
         judged = [verdict for row in verdicts for verdict in row if _is_judged(verdict)]
         reasons = Counter(textwrap.shorten(verdict.reason, 120) for verdict in judged if verdict.failed)
@@ -888,23 +929,26 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         bound = self.args.judge_max_failed
         if not total or failed / total <= bound:
             return
-        finished = self.state.global_step
         told = [f"{count} x {reason or 'no reason given'}" for reason, count in reasons.most_common(3)]
         if len(reasons) > len(told):
             told.append(f"{len(reasons) - len(told)} further reasons")
-        if finished == 0:
-            resume = "no step was finished yet, so there is nothing to resume: start again"
-        else:
-            folder = self._checkpoint_of(finished, last_step)
-            resume = f"go on from step {finished} with resume_from_checkpoint={str(folder)!r}"
         raise JudgeFailureError(
             f"the judge failed on {failed} of {total} verdicts ({failed / total:.0%}) in the rollout for step "
-            f"{finished + 1}, more than judge_max_failed={bound:g} allows; training stopped: {'; '.join(told)}. See to "
-            f"the judge, then {resume}"
+            f"{self.state.global_step + 1}, more than judge_max_failed={bound:g} allows; training stopped: "
+            f"{'; '.join(told)}. See to the judge, then {self._way_back()}"
         )
 
-    def _checkpoint_of(self, finished: int, last_step: _LastStep) -> Path:
+    def _way_back(self) -> str:
+        """What to do once the fault is mended; a checkpoint of the last finished step is there afterwards."""
+        finished = self.state.global_step
+        if finished == 0:
+            return "no step was finished yet, so there is nothing to resume: start again"
+        folder = self._checkpoint_of(finished)
+        return f"go on from step {finished} with resume_from_checkpoint={str(folder)!r}"
+
+    def _checkpoint_of(self, finished: int) -> Path:
         """A checkpoint from which the run goes on as if it had not been stopped; written unless there is one."""
+        last_step = self._last_step
         if last_step.checkpoint is not None and last_step.checkpoint[0] == finished:
             return last_step.checkpoint[1]
         last_step.recall()
@@ -946,9 +990,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         localised = args.token_weight > 0
         relevance = None
         if localised and self._relevance is not None:
-            started = time.perf_counter()
-            relevance = self._relevance(rollout.tasks, rollout.responses, rollout.verdicts)
-            self._relevance_seconds += time.perf_counter() - started
+            relevance = self._relevance_of(rollout, self._relevance)
         batch = self._collate(rollout, relevance, output["completion_mask"])
         context = self._gather_verdicts(batch)
         response_advantages = output["advantages"]  # (B,)
@@ -969,6 +1011,26 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             shares = credit.criterion_advantages(batch, args.partition, **options) if localised else None
             self._write_records(rollout, batch, response_advantages, token_advantages, shares)
         return output
+
+    def _relevance_of(self, rollout: _Rollout, source: RelevanceSource) -> Sequence[Any] | None:
+        """Ask the relevance source; where that of one process gives no answer, stop all of them alike."""
+        failure: RelevanceFailureError | None = None
+        relevance = None
+        started = time.perf_counter()
+        try:
+            relevance = source(rollout.tasks, rollout.responses, rollout.verdicts)
+        except RelevanceFailureError as error:
+            failure = error
+        self._relevance_seconds += time.perf_counter() - started
+        told: list[str | None] = gather_object([None if failure is None else str(failure)])
+        words = next((one for one in told if one is not None), None)
+        if words is None:
+            return relevance
+        if not self.model.training:
+            raise RelevanceFailureError(f"in evaluation: {words}") from failure
+        raise RelevanceFailureError(
+            f"in the rollout for step {self.state.global_step + 1}: {words}; then {self._way_back()}"
+        ) from failure
 
     def _collate(self, rollout: _Rollout, relevance: Sequence[Any] | None, mask: Tensor) -> credit.CreditBatch:
         """The batch of this process; the group is the prompt's place in the whole batch, over all processes."""

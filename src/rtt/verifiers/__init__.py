@@ -30,6 +30,7 @@ __all__ = [
     "Question",
     "VerdictSource",
     "counterfactual",
+    "judged",
     "loose_variants",
     "verify",
     "verify_batch",
@@ -74,7 +75,7 @@ class BatchVerdictSource(VerdictSource, Protocol):
         """For each question one verdict for each of its criteria, in order.
 
         Args:
-            questions: what to decide.
+            questions: what to decide; may be none, where rules decided all.
             progress: told the number of criteria that were just decided.
         """
         ...
@@ -127,10 +128,10 @@ def verify_batch(
         found.append(verdicts)
         if judge is not None and left:
             questions.append((place, Question(task, text, tuple(left))))
-    if judge is not None and questions:
-        judged = _judged(judge, [question for _, question in questions], progress)
-        for (place, _), verdicts in zip(questions, judged, strict=True):
-            found[place].update(verdicts)
+    if judge is not None:
+        answered = judged(judge, [question for _, question in questions], progress)
+        for (place, _), answer in zip(questions, answered, strict=True):
+            found[place].update((verdict.criterion_id, verdict) for verdict in answer)
     return [
         [verdicts[criterion.id] for criterion in task.rubric.criteria]
         for (task, _), verdicts in zip(answers, found, strict=True)
@@ -271,9 +272,21 @@ def counterfactual(text: str, verdict: Verdict) -> str | None:
     return "".join([*pieces, text[position:]])
 
 
-def _judged(
-    judge: VerdictSource, questions: Sequence[Question], progress: Callable[[int], None] | None
-) -> list[dict[str, Verdict]]:
+def judged(
+    judge: VerdictSource, questions: Sequence[Question], progress: Callable[[int], None] | None = None
+) -> list[list[Verdict]]:
+    """For each question a verdict for each of its criteria, in order, whatever the judge does.
+
+    A judge that raises, or answers something else than it was asked, gives undetermined verdicts that say so.
+
+    Args:
+        judge: a :class:`BatchVerdictSource` gets one call, another one call a question.
+        questions: what to decide; may be none.
+        progress: told the number of criteria that were just decided.
+
+    Raises:
+        ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up.
+    """
     if isinstance(judge, BatchVerdictSource):
         try:
             answers = judge.verify_batch(questions, progress=progress)
@@ -301,23 +314,23 @@ def _judged(
     return found
 
 
-def _matched(question: Question, verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
-    """The verdicts by criterion, if they are those that were asked for."""
+def _matched(question: Question, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, if they are those that were asked for."""
     expected = [criterion.id for criterion in question.criteria]
     if not _is_list(verdicts) or not all(isinstance(verdict, Verdict) for verdict in verdicts):
         return _failed(question, "the judge answered with something else than a list of verdicts")
     came = [verdict.criterion_id for verdict in verdicts]
     if came != expected:
         return _failed(question, f"the judge answered for criteria {came}, expected {expected}")
-    return dict(zip(expected, verdicts, strict=True))
+    return list(verdicts)
 
 
 def _is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _failed(question: Question, reason: str) -> dict[str, Verdict]:
-    return {c.id: _undetermined(c.id, "judge", reason, failed=True) for c in question.criteria}
+def _failed(question: Question, reason: str) -> list[Verdict]:
+    return [_undetermined(c.id, "judge", reason, failed=True) for c in question.criteria]
 
 
 def _undetermined(criterion_id: str, source: str, reason: str, *, failed: bool = False) -> Verdict:

@@ -4,6 +4,7 @@
     ├── label      rtt.cli.discriminator.label.label          responses -> examples
     ├── train      rtt.cli.discriminator.train.train          examples -> a checkpoint
     ├── evaluate   rtt.cli.discriminator.evaluate.evaluate    a checkpoint -> its table, beside baselines
+    ├── serve      rtt.cli.discriminator.serve.serve          a checkpoint, asked over HTTP by others
     └── build      rtt.cli.discriminator.build.build          all of it, with what comes with the package
 
 As with ``rtt`` itself, a command is imported when it runs.
@@ -20,6 +21,9 @@ COMMANDS = {
     "train": Command("rtt.cli.discriminator.train", "Train a discriminator on examples.", extra="train"),
     "evaluate": Command(
         "rtt.cli.discriminator.evaluate", "Measure a discriminator on held-out examples.", extra="train"
+    ),
+    "serve": Command(
+        "rtt.cli.discriminator.serve", "Answer for a discriminator over HTTP, on its own device.", extra="serve"
     ),
     "build": Command("rtt.cli.discriminator.build", "Examples, training and its table in one command.", extra="train"),
 }

@@ -6,6 +6,7 @@
     counterfactuals             the characters whose removal turns a verdict over
     inputs, model               texts as tensors; the two architectures; a discriminator on disk
     training, arguments         transformers' Trainer, and its options
+    served, server              the same over HTTP, on a device of its own
     source                      relevance for a trainer, on the policy's tokens
     evaluation, baselines, report   how good it is, and beside what
 

@@ -18,6 +18,7 @@ backbone's ``config.json``, ``model.safetensors``, the tokenizer's files and ``R
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import shutil
@@ -58,6 +59,7 @@ from rtt.relevance.discriminator.inputs import (
 
 SETTINGS_FILE = "discriminator.json"
 WEIGHTS_FILE = "model.safetensors"
+_FILES = ("*.json", "*.safetensors", "*.txt")
 FORMAT = 1
 """Version of the folder's format."""
 
@@ -538,6 +540,24 @@ def load_discriminator(folder: str | Path, *, device: str | torch.device | None 
     return Discriminator.from_pretrained(folder, device=device)
 
 
+def fingerprint(folder: str | Path, *, revision: str | None = None) -> str:
+    """What names a discriminator: a SHA-256 of all files that it is made of, so not of its model card.
+
+    Args:
+        folder: as for :meth:`Discriminator.from_pretrained`.
+        revision: of the hub id.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    place = _folder(folder, revision)
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in _FILES for file in place.glob(pattern)):
+        with file.open("rb") as stream:
+            digest.update(json.dumps([file.name, hashlib.file_digest(stream, "sha256").hexdigest()]).encode())
+    return digest.hexdigest()
+
+
 def read_settings(folder: Path) -> DiscriminatorSettings:
     """The settings of a discriminator's folder.
 
@@ -577,7 +597,7 @@ def _folder(name: str | Path, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(text, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+        return Path(snapshot_download(text, revision=revision, allow_patterns=list(_FILES)))
     except Exception as error:  # the client passes on errors of its HTTP library, and libraries differ by version
         raise ConfigurationError(f"discriminator {text!r} is neither a folder here nor on the hub: {error}") from error
 

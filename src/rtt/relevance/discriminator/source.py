@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtt.alignment import token_means
+from rtt.errors import ConfigurationError
+from rtt.relevance.discriminator.served import ServedDiscriminator, is_served
 
 if TYPE_CHECKING:
     import torch
@@ -41,11 +43,19 @@ class DiscriminatorRelevance:
     def from_pretrained(
         cls, folder: str | Path, *, device: str | torch.device | None = None, batch_tokens: int = 4096
     ) -> DiscriminatorRelevance:
-        """Load the discriminator from a folder or the hub.
+        """Load the discriminator from a folder or the hub, or ask the one that is served at an ``http://`` address.
 
         Raises:
-            ConfigurationError: it is not there, or is a model of another kind.
+            ConfigurationError: it is not there, or is a model of another kind; or a device is named for a server, which
+                has its own.
+            RelevanceFailureError: no discriminator is served at the address.
         """
+        if is_served(folder):
+            if device is not None:
+                raise ConfigurationError(
+                    f"device={str(device)!r} for the discriminator at {folder}, whose server has its own; drop it"
+                )
+            return cls(ServedDiscriminator(folder), batch_tokens=batch_tokens)
         from rtt.relevance.discriminator.model import Discriminator
 
         return cls(Discriminator.from_pretrained(folder, device=device), batch_tokens=batch_tokens)

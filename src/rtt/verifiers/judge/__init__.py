@@ -267,6 +267,8 @@ class Judge:
             DataError: the cache cannot be read or written.
             VerifierError: the judge was closed meanwhile.
         """
+        if not questions:
+            return []
         verdicts: list[list[Verdict | None]] = [[None] * len(question.criteria) for question in questions]
         wanted = self._wanted(questions, sample, verdicts)
         if progress is not None and (done := sum(verdict is not None for row in verdicts for verdict in row)):
