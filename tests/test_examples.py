@@ -31,7 +31,7 @@ def test_the_example_config_is_understood() -> None:
 
     arguments, training, model, _ = parse(EXAMPLES / "train.yaml")
     assert read_tasks(ROOT / arguments.tasks[0])
-    assert (training.partition, training.token_weight, model.use_peft) == ("criterion_group", 0.2, True)
+    assert (training.partition, training.token_weight, model.use_peft) == ("criterion_group", 2.0, True)
 
 
 def test_the_configs_of_the_page_for_users_of_the_authors_code_are_understood(tmp_path: Path) -> None:

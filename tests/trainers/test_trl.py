@@ -640,6 +640,16 @@ def test_the_papers_settings_are_one_word_away(config: Callable[..., RTTConfig])
         config(preset="papre")
 
 
+def test_lambda_where_none_is_given_depends_on_whether_the_term_is_bounded() -> None:
+    def weight(**options: Any) -> float:
+        return RTTConfig("unused", use_cpu=True, bf16=False, **options).token_weight
+
+    assert weight() == weight(partition="criterion_group") == 2.0
+    assert weight(partition="intra_sample") == weight(combine="mix") == weight(preset="paper") == 0.5
+    assert weight(token_weight=0.0) == 0.0
+    assert weight(partition="intra_sample", token_weight=2.0) == 2.0
+
+
 def test_fewer_tasks_than_a_rollout_asks_for_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
     assert config().generation_batch_size // config().num_generations == 2
     with pytest.raises(

@@ -63,7 +63,7 @@ def train(ctx: click.Context, config: Path) -> None:
         relevance: evidence             # which tokens are responsible; or discriminator, hybrid,
                                         # contrast, and the controls uniform, random, shuffled
         partition: criterion_group      # what is normalised over what; the paper's: preset: paper
-        token_weight: 0.2               # lambda; 0 is GRPO
+        token_weight: 2.0               # lambda; 0 is GRPO
         num_generations: 8
         per_device_train_batch_size: 16
         max_completion_length: 256

@@ -195,9 +195,12 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             "then localised; 'intra_sample' the tokens of one response, the paper's method."
         },
     )
-    token_weight: float = field(
-        default=0.2,
-        metadata={"help": "lambda: weight of the token-level advantage (the paper: 0.5). 0 is GRPO, bit for bit."},
+    token_weight: float = field(  # type: ignore[assignment]  # a number from __post_init__ on
+        default=None,
+        metadata={
+            "help": "lambda: weight of the token-level advantage; 0 is GRPO, bit for bit. None: 2 with criterion_group, "
+            "0.5 (the paper's) with the other partitions, whose term has no bound, and with combine='mix'."
+        },
     )
     combine: Combine = field(
         default="add",
@@ -239,6 +242,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
 
     def __post_init__(self) -> None:
         self._apply_preset()
+        if self.token_weight is None:
+            self.token_weight = 2.0 if (self.partition, self.combine) == ("criterion_group", "add") else 0.5
         super().__post_init__()
         self._check_choices()
         self._check_ranges()
