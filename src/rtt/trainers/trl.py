@@ -198,8 +198,8 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     token_weight: float = field(  # type: ignore[assignment]  # a number from __post_init__ on
         default=None,
         metadata={
-            "help": "lambda: weight of the token-level advantage; 0 is GRPO, bit for bit. None: 2 with criterion_group, "
-            "0.5 (the paper's) with the other partitions, whose term has no bound, and with combine='mix'."
+            "help": "lambda: weight of the token-level advantage; 0 is GRPO, bit for bit. None: 2 with "
+            "criterion_group, 0.5 (the paper's) with the other partitions, whose term has no bound, and with mix."
         },
     )
     combine: Combine = field(
