@@ -698,7 +698,7 @@ def _set_generators(generators: tuple[Any, ...]) -> None:
 
 @dataclass(frozen=True)
 class _Rollout:
-    """What is known of this process's responses between the two overrides."""
+    """What is known of this process's responses between the overrides."""
 
     tasks: list[Task]
     responses: list[Response]
