@@ -37,7 +37,7 @@ test: $(READY) build/chromium ## Run the tests, but for the slow ones
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
 
-test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the newest TRL; ARGS="1.6.0 1.16.0" chooses
+test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the newest TRL; ARGS="1.8.0 1.16.0" chooses
 	@TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) $(BIN)/python tools/test_matrix.py $(ARGS)
 
 fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default

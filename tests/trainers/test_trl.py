@@ -553,7 +553,11 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
         ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),
         ({"off_policy_mask_threshold": 0.1}, "off_policy_mask_threshold decides by the sign"),
-        ({"importance_sampling_level": "sequence"}, "has one ratio for a response"),
+        (
+            {"importance_sampling_level": "sequence"},
+            "importance_sampling_level='sequence' has one ratio for a response",
+        ),
+        ({"loss_type": "luspo"}, "loss_type='luspo' has one ratio for a response"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "response_advantage='gdpo' normalises"),
     ],
 )

@@ -60,14 +60,7 @@ from rtt.errors import (
 )
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
-from rtt.responses import (
-    JudgedTurns,
-    Response,
-    join_turns,
-    response_from_tokens,
-    response_from_turns,
-    special_tokens,
-)
+from rtt.responses import JudgedTurns, Response, join_turns, response_from_turns, special_tokens
 from rtt.rubrics import Criterion, Task
 from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import verify_batch
@@ -370,11 +363,16 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
                     f"{option} decides by the sign of a response's advantage and would silently decide token by token; "
                     "choose another, or token_weight=0"
                 )
-        if self.importance_sampling_level != "token":
-            raise ConfigurationError(
-                f"importance_sampling_level={self.importance_sampling_level!r} has one ratio for a response, over "
-                "which token advantages only average out; use 'token', or token_weight=0"
-            )
+        one_ratio = {
+            f"importance_sampling_level={self.importance_sampling_level!r}": self.importance_sampling_level != "token",
+            "loss_type='luspo'": self.loss_type == "luspo",
+        }
+        for option, chosen in one_ratio.items():
+            if chosen:
+                raise ConfigurationError(
+                    f"{option} has one ratio for a response, over which token advantages only average out; use "
+                    "another loss_type with importance_sampling_level='token', or token_weight=0"
+                )
         if self.use_liger_kernel and hasattr(GRPOTrainer, "compute_liger_loss"):
             raise ConfigurationError(
                 "use_liger_kernel selects a loss that takes one advantage a response in this version of TRL (before "
@@ -937,23 +935,18 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self, tasks: Sequence[Task], completions: Sequence[Any], token_ids: Sequence[Sequence[int]]
     ) -> list[Response]:
         """What was said, and by which tokens: in one turn, or in as many as the model had."""
-        said = [_turns(completion) for completion in completions]
-        if self._own is None:
-            return [
-                response_from_tokens(task.id, ids, self._tokenizer, answer=join_turns(turns))
-                for task, ids, turns in zip(tasks, token_ids, said, strict=True)
-            ]
         parsed = self.rollout_func is None  # else TRL takes all turns, the environment's among them, for one message
+        marks = [[1] * len(ids) for ids in token_ids] if self._own is None else self._own
         return [
             response_from_turns(
                 task.id,
                 ids,
                 own,
                 self._tokenizer,
-                answers=turns if parsed else None,
+                answers=_turns(completion) if parsed else None,
                 judged=self.args.judged_turns,
             )
-            for task, ids, own, turns in zip(tasks, token_ids, self._own, said, strict=True)
+            for task, ids, own, completion in zip(tasks, token_ids, marks, completions, strict=True)
         ]
 
     def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
