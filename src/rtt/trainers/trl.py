@@ -43,7 +43,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
@@ -776,6 +776,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._order: _ResumableOrder | None = None
         self._recorded_step = 0
         self._recorded: list[Record] = []
+        set_seed(args.seed)  # an adapter's first weights are drawn; before TRL 1.15 without a seed
         super().__init__(
             model=model,
             reward_funcs=[self._rubric_reward if judge is None else self._rubric_reward.asynchronous(), *more],
