@@ -77,7 +77,7 @@ def turns_trainer(tasks: Sequence[Task], config: RTTConfig, **kwargs: Any) -> RT
     return RTTTrainer(model=model, args=config, train_dataset=tasks, processing_class=tokenizer, **kwargs)
 
 
-def say(trainer: GRPOTrainer, rollouts: Sequence[Sequence[str]], *, ends: bool = True) -> None:
+def say(trainer: GRPOTrainer, rollouts: Sequence[Sequence[str]]) -> None:
     """The model says ``rollouts``, in each rollout of the batch one turn after another."""
     tokenizer = trainer.processing_class
     waiting: list[list[str]] = []
@@ -86,7 +86,7 @@ def say(trainer: GRPOTrainer, rollouts: Sequence[Sequence[str]], *, ends: bool =
         nonlocal waiting
         waiting = [list(one) for one in rollouts] if not waiting else [one for one in waiting if one]
         assert len(waiting) == len(prompt_ids)
-        ids = [[*tokenizer(one.pop(0)).input_ids, *([tokenizer.eos_token_id] if ends else [])] for one in waiting]
+        ids = [[*tokenizer(one.pop(0)).input_ids, tokenizer.eos_token_id] for one in waiting]
         waiting = [one for one in waiting if one]
         return ids, None
 
