@@ -84,7 +84,7 @@ def say(trainer: GRPOTrainer, rollouts: Sequence[Sequence[str]]) -> None:
 
     def turn(prompt_ids: Any, *_: Any, **__: Any) -> Any:
         nonlocal waiting
-        waiting = [list(one) for one in rollouts] if not waiting else [one for one in waiting if one]
+        waiting = waiting or [list(one) for one in rollouts]
         assert len(waiting) == len(prompt_ids)
         ids = [[*tokenizer(one.pop(0)).input_ids, tokenizer.eos_token_id] for one in waiting]
         waiting = [one for one in waiting if one]
