@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow test-matrix fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -36,6 +36,9 @@ test: $(READY) build/chromium ## Run the tests, but for the slow ones
 
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
+
+test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the newest TRL; ARGS="1.8.0 1.16.0" chooses
+	@TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) $(BIN)/python tools/test_matrix.py $(ARGS)
 
 fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default
 	@$(BIN)/python -m pytest -q -s -m slow tests/fuzz $(ARGS)

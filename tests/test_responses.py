@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from rtt.demo.models import tiny_model
 from rtt.errors import ShapeError
-from rtt.responses import Response, response_from_tokens, special_tokens
+from rtt.responses import Response, response_from_tokens, response_from_turns, special_tokens
 
 BYTES = tiny_model()[1]
 
@@ -176,3 +176,46 @@ def test_spans_that_leave_the_text_are_refused() -> None:
         Response("t", "ab", (1,), ((0, 3),))
     with pytest.raises(ShapeError, match="2 tokens but 1 spans"):
         Response("t", "ab", (1, 2), ((0, 2),))
+
+
+# -------------------------------------------------------------------------------------------------------- several turns
+
+
+def turns(*parts: tuple[str, int]) -> tuple[list[int], list[int]]:
+    """The tokens of the parts, and whether each is the model's own."""
+    encoded = [(BYTES(text).input_ids, own) for text, own in parts]
+    return [token for ids, _ in encoded for token in ids], [own for ids, own in encoded for _ in ids]
+
+
+def test_the_text_of_several_turns_is_the_models_own_words() -> None:
+    ids, own = turns(("Let me see.<call>", 1), ("Let me see. 12.", 0), ("<think>hm</think>12.", 1), ("Bye.", 0))
+    response = response_from_turns("t", ids, own, BYTES, answers=["Let me see.", "12."])
+    assert response.text == "Let me see.\n\n12."
+    assert response.token_ids == tuple(ids[:-4])  # no token of the model follows
+    assert [t for t, span in enumerate(response.spans) if span[0] < span[1]] == [*range(11), *range(49, 52)]
+    assert "".join(pieces(response)) == "Let me see.12."
+    assert list(response.spans) == sorted(response.spans)
+    last = response_from_turns("t", ids, own, BYTES, answers=["Let me see.", "12."], judged="last")
+    assert last.text == "12."
+    assert "".join(pieces(last)) == "12."
+    assert len(last.spans) == len(response.spans)
+
+
+@given(st.lists(st.tuples(st.text(max_size=6), st.booleans()), max_size=6))
+def test_a_conversation_is_its_turns_one_after_another(parts: list[tuple[str, bool]]) -> None:
+    ids, own = turns(*parts)
+    response = response_from_turns("t", ids, own, BYTES)
+    if all(own):
+        assert response == response_from_tokens("t", ids, BYTES)
+    assert response.token_ids == tuple(ids[: len(own) - own[::-1].index(1)] if any(own) else ())
+    assert all(start == end for (start, end), mine in zip(response.spans, own, strict=False) if not mine)
+    said = "".join(text for text, mine in parts if mine)
+    assert response.text.replace("\n\n", "") == said.replace("\n\n", "")
+
+
+def test_turns_that_do_not_fit_their_tokens_are_refused() -> None:
+    ids, own = turns(("one", 1), ("two", 0), ("three", 1))
+    with pytest.raises(ShapeError, match="11 tokens but 10 marks of own ones"):
+        response_from_turns("t", ids, own[1:], BYTES)
+    with pytest.raises(ShapeError, match="2 turns of the model but 1 answers"):
+        response_from_turns("t", ids, own, BYTES, answers=["one"])

@@ -43,7 +43,7 @@ RESPONSE_TESTS, EVIDENCE_TESTS, TRAINER = (
     "tests/relevance/test_evidence.py",
     "tests/trainers/test_trl.py",
 )
-VERIFY_TESTS = "tests/verifiers/test_verify.py"
+VERIFY_TESTS, TURNS = "tests/verifiers/test_verify.py", "tests/trainers/test_turns.py"
 
 INPUTS, MODEL = "rtt/relevance/discriminator/inputs.py", "rtt/relevance/discriminator/model.py"
 TRAINING, ALIGNMENT = "rtt/relevance/discriminator/training.py", "rtt/alignment.py"
@@ -709,6 +709,27 @@ DEFECTS = [
         "        last_step.recall()\n",
         "",
         (TRAINER_JUDGE,),
+    ),
+    Defect(
+        "turns: what a tool answered is credited",
+        TRL,
+        '        if "tool_mask" in output:\n',
+        "        if False:\n",
+        (TURNS,),
+    ),
+    Defect(
+        "turns: what a tool answered is judged",
+        TRL,
+        ' for message in completion if message["role"] != "tool"]',
+        " for message in completion]",
+        (TURNS,),
+    ),
+    Defect(
+        "turns: the second turn's tokens span the first one's characters",
+        RESPONSES,
+        "        spans += [(start + a, start + b) for a, b in turn.spans]\n",
+        "        spans += turn.spans\n",
+        (RESPONSE_TESTS,),
     ),
 ]
 

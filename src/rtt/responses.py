@@ -12,12 +12,19 @@ the one that the tokenizer would choose).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rtt.errors import ShapeError
+
+TURN_BREAK = "\n\n"
+"""What stands between two turns in the text of a response."""
+
+JudgedTurns = Literal["all", "last"]
+"""Which of the model's turns are its answer: all that it said, or what it said last."""
 
 
 class Tokenizer(Protocol):
@@ -40,10 +47,11 @@ class Response:
     Attributes:
         task_id: the task it answers.
         text: what the verifiers read.
-        token_ids: the sampled tokens, special ones included, padding not.
+        token_ids: the sampled tokens, special ones included, padding not; between the turns of several, those of a
+            tool's results.
         spans: for each token the characters ``[start, end)`` of ``text`` that it spans. Tokens that share a character
             (an emoji split in three) all span it; a token outside ``text`` (a special token, a thinking block that
-            is not part of the answer) spans nothing, ``start == end``.
+            is not part of the answer, a tool's result) spans nothing, ``start == end``.
 
     Raises:
         ShapeError: there are not as many spans as tokens, or a span leaves the text.
@@ -94,6 +102,66 @@ def response_from_tokens(
     end = start + len(answer)
     clipped = tuple((min(max(a, start), end) - start, min(max(b, start), end) - start) for a, b in spans)
     return Response(task_id, answer, ids, clipped)
+
+
+def join_turns(turns: Sequence[str], judged: JudgedTurns = "all") -> str:
+    """The text of a response in several turns: those that say something, with a blank line between them."""
+    return TURN_BREAK.join(filter(None, turns if judged == "all" else turns[-1:]))
+
+
+def response_from_turns(
+    task_id: str,
+    token_ids: Sequence[int],
+    own: Sequence[int],
+    tokenizer: Tokenizer,
+    *,
+    answers: Sequence[str] | None = None,
+    judged: JudgedTurns = "all",
+) -> Response:
+    """Decode a conversation that went on by itself: turns of the model, and between them what tools answered.
+
+        token_ids   Let me see. <call>   the tool's result   It is 4.
+        own         1   1  1    1        0   0      0        1  1  1
+        text        Let me see.                              It is 4.      joined by a blank line, see join_turns
+
+    Args:
+        task_id: the task that was answered.
+        token_ids: the model's and the tools' tokens without padding, [T]. What follows the model's last is left out.
+        own: [T], 1 on the model's tokens and 0 on the others.
+        tokenizer: the policy's tokenizer.
+        answers: for each run of own tokens the part of its text that counts, as in :func:`response_from_tokens`;
+            ``None``: all of it.
+        judged: whether all turns are the answer or the last one, the tokens of the others then spanning nothing.
+
+    Returns:
+        The response; the tokens of tools span nothing, whatever they say.
+
+    Raises:
+        ShapeError: ``own`` is not as long as ``token_ids``, or there are not as many answers as runs of own tokens.
+    """
+    if len(own) != len(token_ids):
+        raise ShapeError(f"response to task {task_id!r}: {len(token_ids)} tokens but {len(own)} marks of own ones")
+    runs = [
+        (mine, [token for token, _ in run])
+        for mine, run in itertools.groupby(zip(token_ids, own, strict=True), key=lambda pair: bool(pair[1]))
+    ]
+    if runs and not runs[-1][0]:
+        del runs[-1]
+    count = sum(mine for mine, _ in runs)
+    said: list[str | None] = [None] * count if answers is None else list(answers)
+    if len(said) != count:
+        raise ShapeError(f"response to task {task_id!r}: {count} turns of the model but {len(said)} answers")
+    if judged == "last":
+        said[:-1] = [""] * (count - 1)
+    turns = iter(said)
+    text, ids, spans = "", list[int](), Spans()
+    for mine, tokens in runs:
+        turn = response_from_tokens(task_id, tokens, tokenizer, answer=next(turns) if mine else "")
+        start = len(text) + (len(TURN_BREAK) if text and turn.text else 0)
+        text = join_turns([text, turn.text])
+        ids += turn.token_ids
+        spans += [(start + a, start + b) for a, b in turn.spans]
+    return Response(task_id, text, tuple(ids), tuple(spans))
 
 
 def response_from_words(task_id: str, text: str) -> Response:

@@ -553,7 +553,11 @@ def test_evaluation_logs_the_same_metrics(tasks: list[Task], config: Callable[..
         ({"loss_type": "vespo"}, "loss_type='vespo' decides by the sign"),
         ({"loss_type": "sapo"}, "loss_type='sapo' decides by the sign"),
         ({"off_policy_mask_threshold": 0.1}, "off_policy_mask_threshold decides by the sign"),
-        ({"importance_sampling_level": "sequence"}, "has one ratio for a response"),
+        (
+            {"importance_sampling_level": "sequence"},
+            "importance_sampling_level='sequence' has one ratio for a response",
+        ),
+        ({"loss_type": "luspo"}, "loss_type='luspo' has one ratio for a response"),
         ({"multi_objective_aggregation": "normalize_then_sum"}, "response_advantage='gdpo' normalises"),
     ],
 )
@@ -591,11 +595,6 @@ def test_any_iterable_of_tasks_and_a_dataset_without_other_columns_will_do(
     trained(rtt_trainer((task for task in tasks), config(max_steps=1, remove_unused_columns=True)))  # type: ignore[arg-type]
 
 
-def test_tools_are_refused(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:
-    with pytest.raises(ConfigurationError, match="tools is not supported by RTTTrainer"):
-        rtt_trainer(tasks, config(), tools=[len])
-
-
 # --------------------------------------------------------------------------------------------------- the seam into TRL
 
 
@@ -604,6 +603,7 @@ def test_the_overridden_methods_of_trl_have_the_signatures_that_were_read() -> N
         return list(inspect.signature(function).parameters)
 
     assert parameters(GRPOTrainer._calculate_rewards)[1:] == ["inputs", "prompts", "completions", "completion_ids_list"]
+    assert parameters(GRPOTrainer._generate)[1:] == ["prompts"]
     assert parameters(GRPOTrainer._generate_and_score_completions)[1:] == ["inputs"]
     assert "advantages.dim() == 1" in inspect.getsource(GRPOTrainer._compute_loss)
 

@@ -1,16 +1,19 @@
-"""RTT-GRPO inside Hugging Face TRL: two overrides of GRPOTrainer, nothing of it copied.
+"""RTT-GRPO inside Hugging Face TRL: three overrides of GRPOTrainer, nothing of it copied.
 
     GRPOTrainer                               RTTTrainer
     ───────────                               ──────────
-    sample G responses to each prompt
+    _generate: G responses to each prompt  ─  which tokens are the model's own, and which a tool's
     _calculate_rewards  ────────────────────  responses, tokens with their characters → verdicts (RubricReward)
     response-level advantage  A_res (B,)
     _generate_and_score_completions  ───────  relevance → token advantages → combine: A (B, T)
     clipped surrogate loss with A
 
 ``A = A_res + lambda * A_tok`` (arXiv:2604.02795, section RTT-GRPO). ``A_res`` is TRL's own, so ``token_weight=0`` is
-GRPO by construction. The two methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
+GRPO by construction. The methods are private in TRL: the tested range is pinned in ``pyproject.toml`` and a test
 asserts their signatures. TRL prints a loss of about 0 for on-policy GRPO: its gradient is not 0.
+
+With tools, an environment or a rollout function a response has several turns. Its text, which is verified, is what the
+model said in them; a tool's tokens have no relevance, no advantage, and count in no mean.
 
 A judge, where one is given, is asked once a rollout, beside TRL's other asynchronous rewards; several processes deal
 the different questions out among themselves (:mod:`rtt.trainers.spread`). Where it fails too often
@@ -44,7 +47,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset, IterableDataset
 from torch import Tensor
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
@@ -61,7 +64,7 @@ from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.relevance.discriminator.served import ServedDiscriminator, is_served
 from rtt.relevance.discriminator.source import DiscriminatorRelevance
-from rtt.responses import Response, response_from_tokens, special_tokens
+from rtt.responses import JudgedTurns, Response, join_turns, response_from_turns, special_tokens
 from rtt.rubrics import Task
 from rtt.trainers.spread import UNUSABLE, SpreadJudge, UnusableJudge
 from rtt.verdicts import Outcome, Verdict, credited
@@ -225,6 +228,13 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
         default=False,
         metadata={"help": "'criterion_group' only: scale relevance to mean 1 over the response, uniform where empty."},
     )
+    judged_turns: JudgedTurns = field(
+        default="all",
+        metadata={
+            "help": "With tools, which turns the rubric speaks of: 'all' that the model said (never what a tool "
+            "answered), 'last' its last turn."
+        },
+    )
     judge_max_failed: float = field(
         default=0.5,
         metadata={
@@ -274,6 +284,7 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             "relevance_shuffled": get_args(Shuffled),
             "partition": get_args(Partition),
             "combine": get_args(Combine),
+            "judged_turns": get_args(JudgedTurns),
         }
         for name, expected in choices.items():
             if getattr(self, name) not in expected:
@@ -367,11 +378,16 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
                     f"{option} decides by the sign of a response's advantage and would silently decide token by token; "
                     "choose another, or token_weight=0"
                 )
-        if self.importance_sampling_level != "token":
-            raise ConfigurationError(
-                f"importance_sampling_level={self.importance_sampling_level!r} has one ratio for a response, over "
-                "which token advantages only average out; use 'token', or token_weight=0"
-            )
+        one_ratio = {
+            f"importance_sampling_level={self.importance_sampling_level!r}": self.importance_sampling_level != "token",
+            "loss_type='luspo'": self.loss_type == "luspo",
+        }
+        for option, chosen in one_ratio.items():
+            if chosen:
+                raise ConfigurationError(
+                    f"{option} has one ratio for a response, over which token advantages only average out; use "
+                    "another loss_type with importance_sampling_level='token', or token_weight=0"
+                )
         if self.use_liger_kernel and hasattr(GRPOTrainer, "compute_liger_loss"):
             raise ConfigurationError(
                 "use_liger_kernel selects a loss that takes one advantage a response in this version of TRL (before "
@@ -422,6 +438,7 @@ class RubricReward:
         reward: ``"csr"`` the fraction of determined criteria that are satisfied, ``"weighted"`` the same by weight,
             ``"aon"`` 1 if all of them are, else 0.
         judge: decides the criteria that have no rule; without one they are undetermined.
+        judged_turns: with tools, which of the model's turns are its answer: ``"all"``, or ``"last"``.
 
     Attributes:
         verdicts: those of the most recent call, [B][K].
@@ -429,29 +446,42 @@ class RubricReward:
         unusable: why the judge could not be used in the most recent call, where this is one of several processes.
 
     Raises:
-        ConfigurationError: ``reward`` is unknown.
+        ConfigurationError: ``reward`` or ``judged_turns`` is unknown.
 
     Example:
         >>> GRPOTrainer(model, reward_funcs=RubricReward("aon"), train_dataset=task_dataset(read_tasks("tasks.jsonl")))
     """
 
-    def __init__(self, reward: Reward = "csr", judge: VerdictSource | None = None) -> None:
+    def __init__(
+        self, reward: Reward = "csr", judge: VerdictSource | None = None, judged_turns: JudgedTurns = "all"
+    ) -> None:
         if reward not in REWARDS:
             raise ConfigurationError(f"reward={reward!r}; expected one of {list(REWARDS)}")
+        if judged_turns not in get_args(JudgedTurns):
+            raise ConfigurationError(f"judged_turns={judged_turns!r}; expected one of {list(get_args(JudgedTurns))}")
         self.reward = reward
         self.judge = judge
+        self.judged_turns = judged_turns
         self.verdicts: list[list[Verdict]] = []
         self.seconds = 0.0
         self.unusable: RTTError | None = None
         self.__name__ = f"rubric_{reward}"  # what TRL calls it in its metrics
 
-    def __call__(self, prompts: Any, completions: Sequence[Any], task: Sequence[str], **_: Any) -> list[float | None]:
+    def __call__(
+        self,
+        prompts: Any,
+        completions: Sequence[Any],
+        task: Sequence[str],
+        own_words: Sequence[str] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
         """The rewards of a batch; ``None`` for a response without any determined criterion, never 0.
 
         Args:
             prompts: not read.
             completions: [B], messages or plain text.
             task: [B], each response's task as JSON: the ``task`` column of :func:`task_dataset`.
+            own_words: [B], what is verified instead of the completions, where RTTTrainer knows it from the tokens.
 
         Raises:
             ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up, and there
@@ -460,7 +490,9 @@ class RubricReward:
                 undetermined verdicts.
         """
         tasks = [_task(line) for line in task]
-        answers = [(one, _text(completion)) for one, completion in zip(tasks, completions, strict=True)]
+        if own_words is None:
+            own_words = [join_turns(_turns(completion), self.judged_turns) for completion in completions]
+        answers = list(zip(tasks, own_words, strict=True))
         started = time.perf_counter()
         self.unusable = None
         try:
@@ -517,12 +549,12 @@ def _has_company() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-def _text(completion: Any) -> str:
-    """The text of a completion: TRL gives a string, or the messages of the answer."""
+def _turns(completion: Any) -> list[str]:
+    """What the model said in each of its turns: TRL gives a string, or messages, a tool's results among them."""
     if isinstance(completion, str):
-        return completion
-    content = completion[-1]["content"]
-    return content if isinstance(content, str) else ""
+        return [completion]
+    contents = [message["content"] for message in completion if message["role"] != "tool"]
+    return [content if isinstance(content, str) else "" for content in contents]
 
 
 # ------------------------------------------------------------------------------------------------------------ trainer
@@ -698,7 +730,7 @@ def _set_generators(generators: tuple[Any, ...]) -> None:
 
 @dataclass(frozen=True)
 class _Rollout:
-    """What is known of this process's responses between the two overrides."""
+    """What is known of this process's responses between the overrides."""
 
     tasks: list[Task]
     responses: list[Response]
@@ -732,12 +764,14 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             undetermined verdicts, unless it cannot be used as it was set up (see :class:`RubricReward`); when too many
             of them failed (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()``
             is called if it has one.
-        **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``optimizers``, ...
+        **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``tools``,
+            ``environment_factory``, ... A ``rollout_func`` must return ``env_mask``: for each response, 1 on the
+            model's own tokens and 0 on the others.
 
     Raises:
-        ConfigurationError: ``args`` is not an RTTConfig, a dataset has no ``task`` column, or an option of TRL's is
-            asked for that RTT does not support (tools, environments, ``rollout_func``), or the relevance source cannot
-            be had: no such model, or the policy's own contrast while its weights are sharded.
+        ConfigurationError: ``args`` is not an RTTConfig, a dataset has no ``task`` column, or options do not fit
+            together, or the relevance source cannot be had: no such model, the policy's own contrast while its weights
+            are sharded, or any contrast where the prompts are not the tasks'.
     """
 
     _tag_names: ClassVar = ["trl", "grpo", "rtt"]
@@ -760,22 +794,24 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         args = RTTConfig("rtt-grpo") if args is None else args
         if not isinstance(args, RTTConfig):
             raise ConfigurationError(f"args is a {type(args).__name__}; expected an RTTConfig (it has the same fields)")
-        for unsupported in ("tools", "environment_factory", "rollout_func"):
-            if kwargs.get(unsupported):
-                raise ConfigurationError(
-                    f"{unsupported} is not supported by RTTTrainer: which of a conversation's turns the rubric speaks "
-                    "of is not defined; use GRPOTrainer with RubricReward"
-                )
+        if kwargs.get("environment_factory") and train_dataset is None:
+            raise ConfigurationError("train_dataset is missing: an environment has no rubrics; expected tasks")
+        if kwargs.get("rollout_func") and (kwargs.get("tools") or kwargs.get("environment_factory")):
+            raise ConfigurationError(
+                "rollout_func with tools or environment_factory: TRL does not read the env_mask of the one when it "
+                "calls the others; drop one of them"
+            )
         more = [] if reward_funcs is None else list(reward_funcs) if isinstance(reward_funcs, list) else [reward_funcs]
-        if more and args.response_advantage == "gdpo":
-            raise ConfigurationError("response_advantage='gdpo' normalises the rubric alone; drop reward_funcs")
-        self._rubric_reward = RubricReward(args.reward, judge)
+        self._rubric_reward = RubricReward(args.reward, judge, args.judged_turns)
         self._judge = judge
         self._relevance_seconds = self._judge_seconds = 0.0
+        self._own: list[list[int]] | None = None
+        self._prompts_vary = bool(kwargs.get("environment_factory") or kwargs.get("rollout_func"))
         self._rollout: _Rollout | None = None
         self._order: _ResumableOrder | None = None
         self._recorded_step = 0
         self._recorded: list[Record] = []
+        set_seed(args.seed)  # an adapter's first weights are drawn; before TRL 1.15 without a seed
         super().__init__(
             model=model,
             reward_funcs=[self._rubric_reward if judge is None else self._rubric_reward.asynchronous(), *more],
@@ -793,6 +829,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=args.ddp_timeout))
             self._rubric_reward.judge = SpreadJudge(judge, group)
         self._check_tasks()
+        if args.response_advantage == "gdpo" and len(self.reward_funcs) > 1:
+            raise ConfigurationError(
+                "response_advantage='gdpo' normalises the rubric alone; drop reward_funcs, or the environment's "
+                "get_reward"
+            )
         self.add_callback(_TellsTheEpoch(self))
         self.add_callback(_Times(self))
         self._last_step = _LastStep(self)
@@ -844,8 +885,22 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 )
             options |= {"model": self.accelerator.unwrap_model(self.model), "tokenizer": self._tokenizer}
         if name == "contrast":
-            options["chat_template_kwargs"] = args.chat_template_kwargs
+            if self._prompts_vary:
+                raise ConfigurationError(
+                    "relevance='contrast' reads the tasks' prompts, which an environment adds to and a rollout_func "
+                    "may change; choose another source"
+                )
+            options["chat_template_kwargs"] = self._chat_template_kwargs(own=args.relevance_model is None)
         return relevance_source(name, **options)
+
+    def _chat_template_kwargs(self, *, own: bool) -> dict[str, Any]:
+        """What prompts are rendered with; ``own``: by the policy's tokenizer, whose template TRL may have replaced."""
+        options = dict(self.chat_template_kwargs)
+        if self.tools:
+            options["tools"] = self.tools
+        if own and self.chat_template is not None:
+            options["chat_template"] = self.chat_template
+        return options
 
     def _zero_stage(self) -> int | None:
         plugin = getattr(self.accelerator.state, "deepspeed_plugin", None)
@@ -885,16 +940,26 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._order = _ResumableOrder(super()._get_train_sampler(dataset))
         return self._order
 
-    # ------------------------------------------------------------------------------- override 1: rewards, with verdicts
+    # ---------------------------------------------------------------------------------- override 1: whose each token is
+
+    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
+        output: tuple[Any, ...] = super()._generate(prompts)
+        self._own = output[2]
+        if self.rollout_func is not None and self._own is None:
+            raise ConfigurationError(
+                "rollout_func returned no 'env_mask'; expected for each response one number a token, 1 where it is the "
+                "model's own and 0 where it is not (all 1 where there is but one turn)"
+            )
+        return output
+
+    # ------------------------------------------------------------------------------- override 2: rewards, with verdicts
 
     def _calculate_rewards(
         self, inputs: list[dict[str, Any]], prompts: list[Any], completions: list[Any], completion_ids_list: list[Any]
     ) -> Tensor:
         tasks = [_task(row["task"]) for row in inputs]
-        responses = [
-            response_from_tokens(task.id, ids, self._tokenizer, answer=_text(completion))
-            for task, ids, completion in zip(tasks, completion_ids_list, completions, strict=True)
-        ]
+        responses = self._responses(tasks, completions, completion_ids_list)
+        inputs = [{**row, "own_words": response.text} for row, response in zip(inputs, responses, strict=True)]
         before = _report(self._judge)
         rewards: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._judge_seconds += self._rubric_reward.seconds
@@ -912,6 +977,24 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if self._judge is not None and self.args.judge_max_failed < 1 and self.model.training:
             self._stop_if_the_judge_failed(self._rollout.verdicts)
         return rewards
+
+    def _responses(
+        self, tasks: Sequence[Task], completions: Sequence[Any], token_ids: Sequence[Sequence[int]]
+    ) -> list[Response]:
+        """What was said, and by which tokens: in one turn, or in as many as the model had."""
+        parsed = self.rollout_func is None  # else TRL takes all turns, the environment's among them, for one message
+        marks = [[1] * len(ids) for ids in token_ids] if self._own is None else self._own
+        return [
+            response_from_turns(
+                task.id,
+                ids,
+                own,
+                self._tokenizer,
+                answers=_turns(completion) if parsed else None,
+                judged=self.args.judged_turns,
+            )
+            for task, ids, own, completion in zip(tasks, token_ids, marks, completions, strict=True)
+        ]
 
     def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
         """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
@@ -984,7 +1067,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             )
         return loss
 
-    # --------------------------------------------------------------------------- override 2: advantages, token by token
+    # --------------------------------------------------------------------------- override 3: advantages, token by token
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -996,7 +1079,10 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         relevance = None
         if localised and self._relevance is not None:
             relevance = self._relevance_of(rollout, self._relevance)
-        batch = self._collate(rollout, relevance, output["completion_mask"])
+        mask = output["completion_mask"].bool()
+        if "tool_mask" in output:
+            mask = mask & output["tool_mask"].bool()
+        batch = self._collate(rollout, relevance, mask)
         context = self._gather_verdicts(batch)
         response_advantages = output["advantages"]  # (B,)
         if args.response_advantage == "gdpo":
@@ -1041,7 +1127,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         """The batch of this process; the group is the prompt's place in the whole batch, over all processes."""
         size = self.num_generations if self.model.training else self.num_generations_eval
         first = self.accelerator.process_index * len(rollout.tasks)
-        own = mask.bool().cpu()
+        own = mask.cpu()
         rows = []
         for i, (task, response, verdicts) in enumerate(
             zip(rollout.tasks, rollout.responses, rollout.verdicts, strict=True)
