@@ -230,7 +230,7 @@ def stress() -> list[Run]:
     return runs + _runs("stress", ("2-5",), ("group/uniform", "group/shuffled"), SEEDS[:3], hole=True)
 
 
-QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr-raw", "group")
+QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "group*")
 
 
 def quick() -> list[Run]:

@@ -286,7 +286,7 @@ def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_pat
         return "\n".join(
             json.dumps(a_line(method, seed, level + 0.001 * seed))
             for seed in range(4)
-            for method, level in (("grpo-csr", csr), ("group", group))
+            for method, level in (("grpo-csr", csr), ("group*", group))
         )
 
     published.write_text(lines(0.4, 0.5))
@@ -296,7 +296,7 @@ def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_pat
     assert not report.compare_quick(against, [published])[1]
 
 
-@pytest.mark.parametrize("name", ["2-5", "6-8"])
+@pytest.mark.parametrize("name", ["2-5", "6-8", "long 2-5"])
 def test_tuning_gives_each_method_as_many_runs(name: str) -> None:
     counts: dict[str, int] = {}
     for run in plans.tuning(name):
