@@ -11,7 +11,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{file.name}" for file in sorted(ROOT.glob("docs/*.md"))))
+DOCS = sorted(f"docs/{file.name}" for file in ROOT.glob("docs/*.md"))
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *DOCS)
 
 _COMMANDS = ("rtt ", "make ", "python -m ", "accelerate launch ", "torchrun ")
 

@@ -132,7 +132,8 @@ def test_a_command_that_does_not_exist_is_found(command: str, complaint: str) ->
 
 
 @pytest.mark.parametrize(
-    "command", ["make demos", "pip install '.[trains]'", "python -m rttt", "rtt verify examples/task.jsonl r.jsonl", "rt"]
+    "command",
+    ["make demos", "pip install '.[trains]'", "python -m rttt", "rtt verify examples/task.jsonl a", "rt"],
 )
 def test_a_target_extra_module_file_or_program_that_does_not_exist_is_found(command: str) -> None:
     with pytest.raises(AssertionError):
