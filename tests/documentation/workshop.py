@@ -46,6 +46,7 @@ DISCRIMINATOR_TRAINING = {
     "examples": "examples.jsonl",
     "output_dir": "runs/discriminator",
     "backbone": BACKBONE,
+    "per_device_train_batch_size": 2,
     "max_steps": 1,
     "save_steps": 1,
     "use_cpu": True,
@@ -71,6 +72,12 @@ def mail() -> Task:
     return parse_task(json.loads(block.text))
 
 
+def example() -> dict[str, Any]:
+    """The example of docs/discriminator.md."""
+    [block] = [block for block in blocks() if block.page == "docs/discriminator.md" and block.language == "json"]
+    return dict(json.loads(block.text))
+
+
 def furnish(folder: Path) -> None:
     """Write what needs no model: tasks, responses, raw rows of benchmarks, configuration files, runs."""
     shutil.copytree(ROOT / "examples", folder / "examples")
@@ -87,9 +94,9 @@ def furnish(folder: Path) -> None:
     write_advancedif(folder)
     write_configurations(folder)
     write_runs(folder)
-    rtt("discriminator", "label", "tasks.jsonl", "responses.jsonl", "--out", "examples.jsonl", inside=folder)
     (folder / "runs/discriminator").mkdir()
-    shutil.copy(folder / "examples.jsonl", folder / "runs/discriminator")
+    for name in ("examples.jsonl", "runs/discriminator/examples.jsonl"):
+        write_lines(folder / name, ({**example(), "prompt": f"mail/{number}"} for number in range(40)))
 
 
 def furnish_models(folder: Path) -> None:
@@ -151,7 +158,7 @@ def write_configurations(folder: Path) -> None:
 def write_runs(folder: Path) -> None:
     for name in ("demo/grpo", "demo/rtt-grpo", "mine", "rtt", "grpo"):
         training(folder / "runs" / name / "records")
-    about_mail = record("Hello, dear friend", step=11, task=mail())
+    about_mail = record("Hello, dear friend", [(0, 5), (5, 6), (6, 11), (11, 18)], step=11, task=mail())
     write_records(records_path(folder / "runs/mine/records", 11), [about_mail])
     for name in ("base", "step-100", "step-200", "answers", "ifeval-mine"):
         given = ("--data", "input_data.jsonl", "--responses", "answers.jsonl", "--out", f"runs/{name}")
