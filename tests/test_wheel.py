@@ -77,9 +77,7 @@ def test_without_extras_a_run_is_inspected(tmp_path: Path) -> None:
         assert page.rstrip().endswith("</html>")
 
 
-@pytest.mark.parametrize(
-    "command", [["demo", "--fast"], ["train", "a.yaml"], ["discriminator", "build", "--fast"]]
-)
+@pytest.mark.parametrize("command", [["demo", "--fast"], ["train", "a.yaml"], ["discriminator", "build", "--fast"]])
 def test_without_extras_training_says_what_to_install(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "a.yaml").write_text("output_dir: run\n", "utf-8")
     done = run(BARE / "rtt", *command, inside=tmp_path)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import click
 import pytest
 from documentation.blocks import ROOT, blocks, named_commands, words
+from documentation.options import configuration_options
 
 from rtt.cli import cli
 
@@ -28,17 +29,6 @@ def make_targets() -> set[str]:
 def extras() -> set[str]:
     with (ROOT / "pyproject.toml").open("rb") as stream:
         return set(tomllib.load(stream)["project"]["optional-dependencies"])
-
-
-@cache
-def configuration_options(command: str) -> set[str]:
-    """The options of a command that reads a configuration file and takes ``--key value`` on top of it."""
-    from rtt.cli.discriminator.train import _kinds as of_discriminator
-    from rtt.cli.options import option_parser
-    from rtt.cli.train import _kinds as of_training
-
-    parser = option_parser(of_training() if command == "rtt train" else of_discriminator(), command=command)
-    return {flag for action in parser._actions for flag in action.option_strings}
 
 
 def check_rtt(arguments: list[str], *, complete: bool) -> None:
