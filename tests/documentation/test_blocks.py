@@ -37,6 +37,7 @@ NOT_RUN = {
     "make discriminator": "trains for 45 minutes; tests/demo/test_discriminator.py runs it with tiny backbones",
     "rtt discriminator build": "trains for 50 minutes; tests/demo/test_discriminator.py runs it with tiny backbones",
     "make bench-injections": "asks a real judge; tests/verifiers/judge/test_injections.py runs its parts",
+    "make wheel": "builds the wheel; `make test-wheel` does, and uses it",
     "pip install": "installs packages; `make test-wheel` installs the package into an empty environment",
     "torchrun": "starts processes; tests/trainers/test_cluster.py runs such a command",
     "lm_eval": "needs models and data of the hub; tests/benchmarks/test_general.py runs it on a tiny model",
@@ -50,7 +51,10 @@ ENDPOINT = re.compile(r"http://(127\.0\.0\.1|localhost):\d+/v1")
 LOADS_MODELS = re.compile(
     r"rtt train|rtt discriminator (train|evaluate)|relevance discriminator|--model \./|--tokenizer|rtt\.trainers"
 )
-"""What needs torch, and more than ten seconds."""
+"""What needs the models of the workshop."""
+
+SLOW = re.compile(rf"{LOADS_MODELS.pattern}|rtt judge check|rtt discriminator label")
+"""What takes more than ten seconds where cores are busy."""
 
 RAW_ROWS = {"docs/importers.md", "docs/from-the-authors-code.md"}
 """The pages whose files are rows of public sets."""
@@ -63,9 +67,9 @@ def why_not_run(command: str) -> str | None:
 
 
 def in_language(*languages: str) -> list[Any]:
-    """The blocks of some languages as parameters, slow where they load models."""
+    """The blocks of some languages as parameters."""
     return [
-        pytest.param(block, id=str(block), marks=[pytest.mark.slow] if LOADS_MODELS.search(block.text) else [])
+        pytest.param(block, id=str(block), marks=[pytest.mark.slow] if SLOW.search(block.text) else [])
         for block in BLOCKS
         if block.language in languages
     ]
@@ -87,7 +91,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    pytest.importorskip("openai")
     server = Server()
     server.script = workshop.answer
     yield server

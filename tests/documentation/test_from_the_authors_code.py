@@ -11,12 +11,12 @@ from documentation.options import configuration_options
 PAGE = (ROOT / "docs/from-the-authors-code.md").read_text(encoding="utf-8")
 
 TRAINING = """
-exp_name seed logging_dir output_dir system_envs checkpoint_config track_with tracker_kwargs num_gpus_per_node
-max_steps save_steps logging_steps eval_steps resume_from_checkpoint rollout_batch_size prompt_length response_length
-num_return_sequences_in_group ppo_epochs adv_estimator pg_clip pg_clip_low pg_clip_high use_pg_clip_range
-dual_clip_loss norm_mean_type norm_std_type max_len_mask difficulty_mask difficulty_low_threshold
-difficulty_high_threshold error_max_len_clip difficulty_loss_weight length_loss_weight init_kl_coef enable_reference
-add_token_level_kl reward_union_type whiten_advantages rubric_token_level_reward_method
+exp_name seed worker_cls model_name_or_path logging_dir output_dir system_envs checkpoint_config track_with
+tracker_kwargs num_gpus_per_node max_steps save_steps logging_steps eval_steps resume_from_checkpoint
+rollout_batch_size prompt_length response_length num_return_sequences_in_group ppo_epochs adv_estimator pg_clip
+pg_clip_low pg_clip_high use_pg_clip_range dual_clip_loss norm_mean_type norm_std_type max_len_mask difficulty_mask
+difficulty_low_threshold difficulty_high_threshold error_max_len_clip difficulty_loss_weight length_loss_weight
+init_kl_coef enable_reference add_token_level_kl reward_union_type whiten_advantages rubric_token_level_reward_method
 rubric_token_level_reward_weight rubric_norm_type pretrain reward_pretrain discriminator_pretrain
 disable_gradient_checkpointing dtype model_type learning_rate weight_decay per_device_train_batch_size
 gradient_accumulation_steps warmup_steps num_train_epochs template file_name domain_interleave_probs dataset_dir
@@ -27,7 +27,7 @@ block_size max_model_len judge_model_type judge_model_name judge_api_url judge_a
 tensor_parallel_size load_format enable_expert_parallel num_gpus_per_worker attn_implementation num_labels validation
 validation_benchmark enabled name input_data batch_size save_outputs max_samples muldimif_max_length
 """
-"""The names of their examples/rubrics2tokens/*.yaml, and those of a judge behind an API (rlvr_config.py)."""
+"""The names of their examples/rubrics2tokens/*.yaml but for hydra, and of a judge behind an API (rlvr_config.py)."""
 
 DISCRIMINATOR = """
 pretrain dataset save_path max_len micro_train_batch_size train_batch_size learning_rate max_epochs bf16 zero_stage
