@@ -153,7 +153,7 @@ def test_every_reason_not_to_run_a_command_has_its_command() -> None:
 def test_commands_run(block: Block, run: Callable[..., str]) -> None:
     chosen = [command for command in block.commands if why_not_run(command) is None]
     if not chosen:
-        return
+        pytest.skip("; ".join(sorted({str(why_not_run(command)) for command in block.commands})))
     missing = [
         tool for tool in ("jq", "less") if any(tool in line.split() for line in chosen) and not shutil.which(tool)
     ]
