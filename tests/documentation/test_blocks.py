@@ -68,8 +68,9 @@ def why_not_run(command: str) -> str | None:
 
 def in_language(*languages: str) -> list[Any]:
     """The blocks of some languages as parameters."""
+    several = (pytest.mark.slow, pytest.mark.timeout(1200))  # processes one after the other, each of which loads torch
     return [
-        pytest.param(block, id=str(block), marks=[pytest.mark.slow] if SLOW.search(block.text) else [])
+        pytest.param(block, id=str(block), marks=several if SLOW.search(block.text) else ())
         for block in BLOCKS
         if block.language in languages
     ]
