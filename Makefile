@@ -4,12 +4,22 @@ PYTHON ?= $(shell for python in python3.11 python3; do $$python -c $(NEW_ENOUGH)
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 BIN := .venv/bin
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install --quiet -c constraints.txt
+pip = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(1)/python -m pip install --quiet -c constraints.txt
+PIP := $(call pip,$(BIN))
 READY := .venv/.ready
 ARGS ?=
 
+# With a GPU, pip's own torch. Without one, the much smaller CPU build where its index can be reached at once.
+define install_torch
+if nvidia-smi >/dev/null 2>&1; then \
+    $(1) torch; \
+else \
+    $(1) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(1) torch; \
+fi
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow test-matrix fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow test-matrix fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -17,17 +27,12 @@ help: ## Show this list
 
 setup: $(READY) ## Build the virtual environment .venv
 
-# With a GPU, pip's own torch. Without one, the much smaller CPU build where its index can be reached at once.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) || { \
 	    echo "make: needs Python 3.11 or newer; choose one by PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Building .venv (once, a few minutes) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@if nvidia-smi >/dev/null 2>&1; then \
-	    $(PIP) torch; \
-	else \
-	    $(PIP) --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $(PIP) torch; \
-	fi
+	@$(call install_torch,$(PIP))
 	@$(PIP) --editable '.[train,judge,serve,fast,chinese,general,dev]'
 	@touch $@
 
@@ -35,7 +40,7 @@ test: $(READY) build/chromium ## Run the tests, but for the slow ones
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
-	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
+	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz --ignore tests/test_wheel.py $(ARGS)
 
 test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the newest TRL; ARGS="1.8.0 1.16.0" chooses
 	@TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) $(BIN)/python tools/test_matrix.py $(ARGS)
@@ -128,7 +133,18 @@ picture: $(READY) build/chromium ## The README's picture of the inspector, from 
 
 docs: $(READY) ## Build the documentation into build/site/
 	@$(PIP) --editable '.[docs]'
-	@$(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: $(READY) ## Build the source distribution, and from it the wheel, into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build
+
+test-wheel: wheel ## Install the wheel into empty environments, and use it there
+	@$(PYTHON) -m venv --clear build/wheel/bare build/wheel/train
+	@$(call pip,build/wheel/bare/bin) dist/*.whl
+	@$(call install_torch,$(call pip,build/wheel/train/bin))
+	@$(call pip,build/wheel/train/bin) "$$(echo dist/*.whl)[train]"
+	@$(BIN)/python -m pytest -q -m slow tests/test_wheel.py $(ARGS)
 
 clean: ## Remove caches and builds
 	@rm -rf build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -34,52 +34,6 @@ def test_the_example_config_is_understood() -> None:
     assert (training.partition, training.token_weight, model.use_peft) == ("criterion_group", 2.0, True)
 
 
-def test_the_configs_of_the_page_for_users_of_the_authors_code_are_understood(tmp_path: Path) -> None:
-    from rtt.cli.discriminator.train import parse as parse_discriminator
-    from rtt.cli.train import parse
-
-    text = (ROOT / "docs/from-the-authors-code.md").read_text(encoding="utf-8")
-    training_file, discriminator_file = (tmp_path / "training.yaml", tmp_path / "discriminator.yaml")
-    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
-    for file, block in zip((training_file, discriminator_file), blocks, strict=True):
-        file.write_text(block, encoding="utf-8")
-    _, training, model, judge = parse(training_file)
-    assert (training.partition, training.token_weight, training.reward) == ("intra_sample", 0.5, "aon")
-    assert (training.epsilon, training.epsilon_high, training.loss_type, training.beta) == (0.2, 0.27, "grpo", 0.0)
-    assert training.steps_per_generation == 2 * training.gradient_accumulation_steps
-    assert (judge.judge, model.model_name_or_path) == ("deepseek-ai/DeepSeek-V3.1", "Qwen/Qwen3-4B-Instruct-2507")
-    files, discriminator = parse_discriminator(discriminator_file)
-    assert (discriminator.architecture, discriminator.causal, discriminator.learning_rate) == ("cross", True, 9e-6)
-    assert files.label_tokenizer == discriminator.backbone
-
-
-def test_the_page_for_users_of_the_authors_code_names_options_that_exist() -> None:
-    from dataclasses import fields
-
-    from rtt.trainers.arguments import JudgeArguments
-    from rtt.trainers.trl import RTTConfig
-
-    text = (ROOT / "docs/from-the-authors-code.md").read_text(encoding="utf-8")
-    known = {field.name for kind in (RTTConfig, JudgeArguments) for field in fields(kind)}
-    ours = [line.split("|")[2] for line in text.splitlines() if line.startswith("| ")]
-    kind = r"`(partition|token_weight|combine|reward|relevance\w*|response_advantage|judge\w*|loss_type|epsilon\w*)\b"
-    named = {name for cell in ours for name in re.findall(kind, cell)}
-    assert named >= {"partition", "token_weight", "combine", "reward", "relevance", "judge_prompt", "loss_type"}
-    assert named <= known
-
-
-def test_the_json_lines_of_readme_are_tasks_and_its_links_lead_somewhere(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```json\n(.*?)```", text, flags=re.DOTALL)
-    assert blocks
-    for number, block in enumerate(blocks):
-        path = tmp_path / f"{number}.jsonl"
-        path.write_text(block, encoding="utf-8")
-        assert read_tasks(path)
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-        assert (ROOT / target).exists(), target
-
-
 @pytest.fixture(scope="module")
 def loop() -> ModuleType:
     """examples/rtt_loop.py as a module."""

@@ -86,9 +86,10 @@ class Policy(nn.Module):
         return self.head(self.norm(x))
 
     @torch.no_grad()
-    def sample(self, prompts: Prompts, copies: int, generator: torch.Generator) -> Tensor:
+    def sample(self, prompts: Prompts, copies: int, generator: torch.Generator, length: int | None = None) -> Tensor:
         """``copies`` responses to each prompt in a row, [P*copies T], at temperature 1, padded after their end."""
-        cache, length, per_head = self.read(prompts, copies), self.scale.length, self.scale.width // HEADS
+        cache, per_head = self.read(prompts, copies), self.scale.width // HEADS
+        length = length or self.scale.length
         number, criteria = len(prompts) * copies, cache[0][0].shape[2]
         full = [
             tuple(torch.cat([part, part.new_empty(number, HEADS, length, per_head)], dim=2) for part in pair)

@@ -6,39 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
+from benchmarks.harness import DATE, harness_folder, sample
 from click.testing import CliRunner, Result
 
 from rtt.benchmarks.comparison import read_run
 from rtt.cli import cli
 from rtt.errors import ConfigurationError, DataError
 
-DATE = "2026-01-02T03-04-05.678901"
-
 
 def rtt(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
-def sample(number: int, filter: str = "none", **metrics: object) -> dict[str, Any]:
-    return {"doc_id": number, "doc_hash": f"{number:064x}", "filter": filter, "metrics": [*metrics], **metrics}
-
-
-def harness_folder(
-    folder: Path, tasks: Mapping[str, Sequence[Mapping[str, Any]]], groups: Mapping[str, Sequence[str]] | None = None
-) -> Path:
-    inner = folder / "model"
-    inner.mkdir(parents=True)
-    (inner / f"results_{DATE}.json").write_text(json.dumps({"group_subtasks": groups or {}}), "utf-8")
-    for task, lines in tasks.items():
-        text = "".join(f"{json.dumps(line)}\n" for line in lines)
-        (inner / f"samples_{task}_{DATE}.jsonl").write_text(text, "utf-8")
-    return folder
 
 
 def test_questions_are_right_or_wrong_by_the_best_filter_and_metric_under_their_outermost_group(tmp_path: Path) -> None:

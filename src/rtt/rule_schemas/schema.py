@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 Relation = Literal["at least", "less than"]
+"""How a count is compared with a rule's bound."""
 
 
 def _not_blank(value: str) -> str:
