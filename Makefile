@@ -9,7 +9,7 @@ READY := .venv/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
+.PHONY: help setup test test-slow test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -36,6 +36,17 @@ test: $(READY) build/chromium ## Run the tests, but for the slow ones
 
 test-slow: $(READY) build/chromium ## Run the slow tests: real models, several processes
 	@$(BIN)/python -m pytest -q -m slow --ignore tests/fuzz $(ARGS)
+
+test-verl: build/verl/.ready ## The tests of verl support, in verl's own environment
+	@OMP_NUM_THREADS=1 build/verl/bin/python -m pytest -q -m "slow or not slow" tests/trainers/test_verl.py $(ARGS)
+
+# verl's pins exclude those of .venv. A CPU is enough, so that torch is the CPU build where its index can be reached.
+build/verl/.ready: pyproject.toml
+	@$(PYTHON) -m venv --clear build/verl
+	@export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore; pip="build/verl/bin/python -m pip install --quiet"; \
+	    $$pip --timeout 5 --retries 0 --index-url $(TORCH_CPU_INDEX) torch >/dev/null 2>&1 || $$pip torch; \
+	    $$pip --editable '.[verl,judge]' hypothesis pytest pytest-socket pytest-timeout
+	@touch $@
 
 fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default
 	@$(BIN)/python -m pytest -q -s -m slow tests/fuzz $(ARGS)

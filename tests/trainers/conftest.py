@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
-from rtt.trainers.trl import RTTConfig
+
+if TYPE_CHECKING:
+    from rtt.trainers.trl import RTTConfig
 
 
 def task(number: int) -> Task:
@@ -63,4 +65,6 @@ def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def config(settings: Callable[..., dict[str, Any]]) -> Callable[..., RTTConfig]:
     """The paper's partition and lambda, unless a test says otherwise: closed forms are easiest there."""
+    from rtt.trainers.trl import RTTConfig  # not in verl's environment
+
     return lambda **changes: RTTConfig(**{"partition": "intra_sample", "token_weight": 0.5, **settings(**changes)})
