@@ -1,17 +1,93 @@
-"""A sampler for verl on a CPU: a Hugging Face model in a Ray actor, behind the two registries that verl looks in.
+"""What verl needs to train a model of 30,000 parameters on a CPU: a platform, and a sampler.
 
-verl samples by vLLM, SGLang or TensorRT-LLM, none of which is needed for a model of 30,000 parameters. verl imports
-this module in every process where ``VERL_USE_EXTERNAL_MODULES`` names it; it then stands under the name ``vllm``.
+verl knows accelerators alone, and samples by vLLM, SGLang or TensorRT-LLM. Its own registries take a CPU in place of
+NVIDIA's platform, and a Hugging Face model in a Ray actor in place of vLLM. verl imports this module in every process
+where ``VERL_USE_EXTERNAL_MODULES`` names it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import ray
 import torch
 import wrapt
+from verl.plugin.platform import platform_manager
+from verl.plugin.platform.platform_cuda import PlatformCUDA
+
+
+class Device(ModuleType):
+    """``torch.cpu`` with the functions of ``torch.cuda`` that verl calls."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("max_memory_allocated", "max_memory_reserved", "memory_allocated", "memory_reserved"):
+            return lambda *_: 0
+        if name == "mem_get_info":
+            return lambda *_: (1, 1)
+        if name == "empty_cache":
+            return lambda: None
+        if name in ("get_rng_state", "set_rng_state"):
+            return getattr(torch, name)
+        return getattr(torch.cpu, name)
+
+
+@platform_manager.PlatformRegistry.register("nvidia")
+class PlatformCPU(PlatformCUDA):  # type: ignore[misc]
+    """A CPU that passes for one GPU, which Ray is told of."""
+
+    device_name = "cpu"
+    device_module = Device("device")
+
+    def is_available(self) -> bool:
+        return True
+
+    def is_platform_available(self, use_smi_check: bool = False) -> bool:
+        return True
+
+    def current_device(self) -> Any:
+        return "cpu"
+
+    def device_count(self) -> int:
+        return 1
+
+    def set_device(self, device_index: int) -> None:
+        """There is one."""
+
+    def synchronize(self, device_index: int | None = None) -> None:
+        """Nothing is under way."""
+
+    def manual_seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def manual_seed_all(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def empty_cache(self) -> None:
+        """There is none."""
+
+    def set_allocator_settings(self, settings: str) -> None:
+        """There is no allocator to set."""
+
+    def communication_backend_name(self) -> str:
+        return "gloo"
+
+    def is_ipc_supported(self) -> bool:
+        return False
+
+
+platform_manager._current_platform = PlatformCPU()
+
+_init_process_group = torch.distributed.init_process_group
+
+
+def _init_one_backend(backend: str, **options: Any) -> None:
+    """Without the backend of the accelerator, which verl names beside the CPU's."""
+    _init_process_group(backend="gloo" if backend == "cpu:gloo,cpu:gloo" else backend, **options)
+
+
+torch.distributed.init_process_group = _init_one_backend
 
 
 def _name(rank: int) -> str:
