@@ -41,6 +41,10 @@ REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
 }
 """The response-level rewards by their names in the paper: the fraction of criteria satisfied, all or nothing."""
 
+SIGNAL = 1e-2
+"""An advantage below this is rounding: the float32 mean of eight equal rewards of 1/3 is not 1/3, and TRL divides what
+is left by 1e-4."""
+
 Preset = Literal["paper"]
 PAPER: Mapping[str, Any] = MappingProxyType(
     {

@@ -58,6 +58,7 @@ from rtt.rubrics import Task
 from rtt.trainers.settings import (
     PAPER,
     REWARDS,
+    SIGNAL,
     UNUSABLE,
     CreditSettings,
     Reward,
@@ -172,10 +173,6 @@ def task_dataset(tasks: Iterable[Task]) -> Dataset:
         raise ConfigurationError("no tasks to train on; expected at least one")
     return Dataset.from_list(rows)
 
-
-_SIGNAL = 1e-2
-"""An advantage below this is rounding: the float32 mean of eight equal rewards of 1/3 is not 1/3, and TRL divides what
-is left by 1e-4."""
 
 _task = functools.lru_cache(maxsize=8192)(Task.from_json)  # a prompt comes back G times a step, and every epoch
 
@@ -835,8 +832,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             (int(group), bool(response), bool(token))
             for group, response, token in zip(
                 batch.group.tolist(),
-                (response_advantages.abs() > _SIGNAL).tolist(),
-                (token_advantages.abs() > _SIGNAL).any(1).tolist(),
+                (response_advantages.abs() > SIGNAL).tolist(),
+                (token_advantages.abs() > SIGNAL).any(1).tolist(),
                 strict=True,
             )
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,12 +18,9 @@ from verl.workers.utils.padding import response_to_nested
 
 from rtt import credit
 from rtt.errors import ConfigurationError, JudgeFailureError, ShapeError
-from rtt.trainers.settings import judge_failures, told_judge_failure
+from rtt.trainers.settings import SIGNAL, judge_failures, told_judge_failure
 from rtt.trainers.verl.payload import FIELD, Payload
 from rtt.trainers.verl.settings import NAME, check_engine, read_settings
-
-_SIGNAL = 1e-6
-"""An advantage below this is rounding."""
 
 
 @register_trainer(NAME)
@@ -51,27 +48,24 @@ class RTTTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no type info
         Raises:
             JudgeFailureError: more than ``judge_max_failed`` of the judged verdicts failed.
         """
-        payloads = self._payloads(batch)
+        uids, payloads = self._rollout(batch)
         self._stop_if_the_judge_failed(payloads)
         self._set_apart_without_reward(batch, payloads)
         batch = super()._compute_advantage(batch, metrics)
-        fields = ["uid", "response_mask", "responses", "advantages"]
+        fields = ["response_mask", "responses", "advantages"]
         data = transfer_queue.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         response_mask = data["response_mask"]
-        rows = credit_batch(payloads, list(data["uid"]), response_mask)
+        rows = credit_batch(payloads, uids, response_mask)
         response_advantages = _of_responses(data["advantages"].to_padded_tensor(0.0), rows.mask)
         if self.settings.response_advantage == "gdpo":
             weighted = self.settings.reward == "weighted"
             response_advantages = credit.gdpo(rows, weighted=weighted).to(response_advantages)
         token_advantages = self._token_advantages(rows, data["responses"])
-        metrics.update(
-            credit_metrics(payloads, rows, response_advantages, self.settings.token_weight * token_advantages)
-        )
-        if self.settings.token_weight == 0 and self.settings.response_advantage == "grpo":
+        weight = self.settings.token_weight
+        metrics.update(credit_metrics(payloads, rows, response_advantages, token_advantages, weight))
+        if weight == 0 and self.settings.response_advantage == "grpo":
             return batch
-        advantages = credit.combine(
-            response_advantages, token_advantages, rows.mask, self.settings.token_weight, how=self.settings.combine
-        )
+        advantages = credit.combine(response_advantages, token_advantages, rows.mask, weight, how=self.settings.combine)
         transfer_queue.kv_batch_put(
             keys=batch.keys,
             partition_id=batch.partition_id,
@@ -79,15 +73,16 @@ class RTTTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no type info
         )
         return batch
 
-    def _payloads(self, batch: KVBatchMeta) -> list[Payload | None]:
-        """What the reward workers found, [B]; ``None`` for a row that verl has added as padding."""
+    def _rollout(self, batch: KVBatchMeta) -> tuple[list[str], list[Payload | None]]:
+        """Which prompt each response answers, and what was found about it, ``None`` for verl's padding; [B] each."""
         data = transfer_queue.kv_batch_get(
-            keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"]
+            keys=batch.keys, partition_id=batch.partition_id, select_fields=["uid", "extra_fields"]
         )
-        return [
+        payloads = [
             None if tag.get("is_padding", False) else _payload(key, getattr(extra, "data", extra))
             for key, tag, extra in zip(batch.keys, batch.tags, data["extra_fields"], strict=True)
         ]
+        return list(data["uid"]), payloads
 
     def _stop_if_the_judge_failed(self, payloads: Sequence[Payload | None]) -> None:
         judged, reasons = judge_failures(one.verdicts for one in payloads if one is not None)
@@ -168,7 +163,11 @@ def _of_responses(advantages: Tensor, mask: Tensor) -> Tensor:
 
 
 def credit_metrics(
-    payloads: Sequence[Payload | None], rows: credit.CreditBatch, response_advantages: Tensor, weighted: Tensor
+    payloads: Sequence[Payload | None],
+    rows: credit.CreditBatch,
+    response_advantages: Tensor,
+    token_advantages: Tensor,
+    weight: float,
 ) -> dict[str, float]:
     """Metrics of a step under ``rtt/``, by the names that they have with TRL; those of nothing are left out.
 
@@ -176,7 +175,8 @@ def credit_metrics(
         payloads: [B].
         rows: the same as a batch.
         response_advantages: [B].
-        weighted: [B T], the token advantages times lambda.
+        token_advantages: [B T].
+        weight: lambda.
     """
     found = [one for one in payloads if one is not None]
     verdicts = [verdict for one in found for verdict in one.verdicts]
@@ -184,29 +184,23 @@ def credit_metrics(
     earned = rows.signed_verdicts > 0  # (B, K)
     determined = rows.determined.any(1)
     tokens = rows.mask.sum()
+    weighted = weight * token_advantages.abs()
+    rewards: dict[int, set[float]] = defaultdict(set)
+    heard: dict[int, bool] = defaultdict(bool)
+    moved = (token_advantages.abs() > SIGNAL).any(1)
+    for one, group, token_signal in zip(payloads, rows.group.tolist(), moved.tolist(), strict=True):
+        if one is not None:
+            rewards[group].update(() if one.reward is None else (one.reward,))
+            heard[group] |= token_signal
     shares: dict[str, tuple[Any, Any]] = {
         "undetermined": (sum(not verdict.determined for verdict in verdicts), len(verdicts)),
         "judge_failed": (sum(verdict.failed for verdict in judged), len(judged)),
         "rubric_accuracy": (earned.sum(), rows.determined.sum()),
         "instruction_accuracy": (credit.all_or_nothing(rows).nansum(), determined.sum()),
         "response_advantage_size": ((response_advantages.abs().unsqueeze(1) * rows.mask).sum(), tokens),
-        "token_advantage_size": ((weighted.abs() * rows.mask).sum(), tokens),
+        "token_advantage_size": (weighted.sum(), tokens),
+        "groups_without_response_signal": (sum(len(values) < 2 for values in rewards.values()), len(rewards)),
+        "groups_with_token_signal": (sum(heard.values()), len(heard)),
     }
-    response_signal, token_signal = Counter[int](), Counter[int]()
-    for one, group, by_response, by_token in zip(
-        payloads,
-        rows.group.tolist(),
-        (response_advantages.abs() > _SIGNAL).tolist(),
-        (weighted.abs() > _SIGNAL).any(1).tolist(),
-        strict=True,
-    ):
-        if one is not None:
-            response_signal[group] += by_response
-            token_signal[group] += by_token
-    shares["groups_without_response_signal"] = (
-        sum(count == 0 for count in response_signal.values()),
-        len(response_signal),
-    )
-    shares["groups_with_token_signal"] = (sum(count > 0 for count in token_signal.values()), len(token_signal))
     metrics = {f"rtt/{name}": float(part) / float(whole) for name, (part, whole) in shares.items() if whole}
     return {**metrics, "rtt/token_advantage_max": float(weighted.max())}
