@@ -19,7 +19,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow test-matrix fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
+.PHONY: help setup test test-slow test-matrix test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -44,6 +44,17 @@ test-slow: $(READY) build/chromium ## Run the slow tests: real models, several p
 
 test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the newest TRL; ARGS="1.8.0 1.16.0" chooses
 	@TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) $(BIN)/python tools/test_matrix.py $(ARGS)
+
+test-verl: build/verl/.ready ## The tests of verl support, in verl's own environment
+	@OMP_NUM_THREADS=1 build/verl/bin/python -m pytest -q -m "slow or not slow" tests/trainers/test_verl.py $(ARGS)
+
+# verl's pins exclude those of .venv. A CPU is enough, so that torch is the CPU build where its index can be reached.
+build/verl/.ready: pyproject.toml
+	@$(PYTHON) -m venv --clear build/verl
+	@export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore; pip="build/verl/bin/python -m pip install --quiet"; \
+	    $(call install_torch,$$pip); \
+	    $$pip --editable '.[verl,judge]' hypothesis pytest pytest-socket pytest-timeout
+	@touch $@
 
 fuzz: $(READY) ## Fuzz readers, rules and alignment; RTT_FUZZ_SECONDS a target, 60 by default
 	@$(BIN)/python -m pytest -q -s -m slow tests/fuzz $(ARGS)

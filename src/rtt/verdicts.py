@@ -105,6 +105,11 @@ class Verdict:
         """Whether the verifier could tell."""
         return self.outcome is not Outcome.UNDETERMINED
 
+    @property
+    def judged(self) -> bool:
+        """Whether a judge gave the verdict, or failed to."""
+        return self.source == "judge" or self.source.startswith("judge:")
+
 
 def credited(criterion: Criterion, verdict: Verdict) -> Outcome:
     """The outcome as it counts: a criterion that describes something unwanted is met when it is violated."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -14,7 +14,9 @@ from rtt.demo.discriminator import tiny_backbone
 from rtt.relevance.discriminator.inputs import Template
 from rtt.relevance.discriminator.model import Discriminator, DiscriminatorSettings, build_network
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
-from rtt.trainers.trl import RTTConfig
+
+if TYPE_CHECKING:
+    from rtt.trainers.trl import RTTConfig
 
 
 def task(number: int) -> Task:
@@ -68,6 +70,8 @@ def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def config(settings: Callable[..., dict[str, Any]]) -> Callable[..., RTTConfig]:
     """The paper's partition and lambda, unless a test says otherwise: closed forms are easiest there."""
+    from rtt.trainers.trl import RTTConfig  # not in verl's environment
+
     return lambda **changes: RTTConfig(**{"partition": "intra_sample", "token_weight": 0.5, **settings(**changes)})
 
 

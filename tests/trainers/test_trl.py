@@ -366,9 +366,9 @@ def test_a_sharded_policy_has_no_contrast_of_its_own(
     else:
         monkeypatch.setattr(trainer, sharded, True)
     with pytest.raises(ConfigurationError, match="FSDP and DeepSpeed ZeRO-3 keep in parts; name a relevance_model"):
-        trainer._relevance_source("contrast")
+        trainer._relevance_source()
     trainer.args.relevance_model = policy_folder(tmp_path / "model")
-    assert trainer._relevance_source("contrast").model is not trainer.model
+    assert trainer._relevance_source().model is not trainer.model
 
 
 def test_the_sources_cost_is_logged_for_each_step(tasks: list[Task], config: Callable[..., RTTConfig]) -> None:

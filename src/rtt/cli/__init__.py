@@ -12,6 +12,7 @@
     ├── judge           rtt.cli.judge.judge, a group of its own
     ├── rubric          rtt.cli.rubric.rubric, a group of its own
     ├── import          rtt.cli.importing.import_command
+    ├── export          rtt.cli.export.export
     ├── relevance       rtt.cli.relevance.relevance
     ├── discriminator   rtt.cli.discriminator.discriminator, a group of its own
     └── demo            rtt.cli.demo.demo
@@ -71,6 +72,7 @@ COMMANDS = {
     "import": Command(
         "rtt.cli.importing", "Turn public sets of prompts with rubrics into tasks.", function="import_command"
     ),
+    "export": Command("rtt.cli.export", "Write tasks as the Parquet file that verl trains on.", extra="verl"),
     "relevance": Command("rtt.cli.relevance", "Show which words of a response a criterion hangs on.", extra="train"),
     "discriminator": Command(
         "rtt.cli.discriminator", "Make, train and measure the model that locates a criterion's words.", extra="train"

@@ -101,11 +101,15 @@ class JudgeArguments:
             if given:
                 raise ConfigurationError(f"{', '.join(given)} without a judge; name its model with judge, or drop it")
 
-    def build(self) -> Judge | None:
+    def build(self, *, processes: int | None = None, machines: int | None = None) -> Judge | None:
         """The judge for this process, or None where none is named.
 
         Processes share one cache on a machine, but not over machines: SQLite's locks cannot be relied on in a network's
-        file system. ``WORLD_SIZE`` and ``LOCAL_WORLD_SIZE`` say what the launcher started.
+        file system.
+
+        Args:
+            processes: how many ask; None: what the launcher started, by ``WORLD_SIZE``.
+            machines: on how many they run; None: one if ``LOCAL_WORLD_SIZE`` is as large.
 
         Raises:
             ConfigurationError: options that the judge cannot be made of.
@@ -117,7 +121,10 @@ class JudgeArguments:
 
         request = self.judge_request or {}
         assert isinstance(request, dict)  # nosec B101 # a fact for the type checker
-        cache = self._cache()
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if machines is None:
+            machines = 1 if os.environ.get("LOCAL_WORLD_SIZE", "1") == str(started) else 2
+        cache = self._cache(one_machine=machines == 1)
         return Judge(
             self.judge,
             base_url=self.judge_base_url,
@@ -132,7 +139,7 @@ class JudgeArguments:
             request=request,
             prompt=None if self.judge_prompt is None else Path(self.judge_prompt),
             prices=self._prices(),
-            shared=cache is not None and _processes() > 1,
+            shared=cache is not None and (started if processes is None else processes) > 1,
         )
 
     def _prices(self) -> tuple[float, float] | None:
@@ -147,16 +154,11 @@ class JudgeArguments:
             ) from None
         return prompt, completion
 
-    def _cache(self) -> Path | None:
+    def _cache(self, *, one_machine: bool) -> Path | None:
         if self.judge_cache == "no":
             return None
         folder = users_folder() if self.judge_cache is None else Path(self.judge_cache)
-        one_machine = os.environ.get("LOCAL_WORLD_SIZE", "1") == str(_processes())
         return folder if one_machine else folder / platform.node()
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _as_list(files: Any) -> list[str]:

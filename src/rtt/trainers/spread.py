@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from torch import distributed
 
-from rtt.errors import ConfigurationError, DataError, MissingDependencyError, RTTError, VerifierError
+from rtt.errors import RTTError
+from rtt.trainers.settings import UNUSABLE, UnusableJudge
 from rtt.verifiers import Question, judged
 
 if TYPE_CHECKING:
@@ -22,25 +23,7 @@ if TYPE_CHECKING:
     from rtt.verdicts import Verdict
     from rtt.verifiers import VerdictSource
 
-UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
-"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
-
 _T = TypeVar("_T")
-
-
-class UnusableJudge:
-    """Stands for a judge that cannot be used: it fails on all that it is asked."""
-
-    def __init__(self, error: RTTError) -> None:
-        self.error = error
-
-    def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
-        """Never returns; see :class:`rtt.verifiers.VerdictSource`.
-
-        Raises:
-            VerifierError: always.
-        """
-        raise VerifierError(str(self.error))
 
 
 class SpreadJudge:

@@ -28,7 +28,6 @@ import functools
 import json
 import math
 import random
-import textwrap
 import threading
 import time
 from collections import Counter, defaultdict
@@ -39,7 +38,7 @@ from datetime import timedelta
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import torch
@@ -61,12 +60,24 @@ from rtt.errors import (
     ShapeError,
 )
 from rtt.records import Record, records_path, write_records
-from rtt.relevance import RelevanceSource, relevance_names, relevance_source
-from rtt.relevance.discriminator.served import ServedDiscriminator, is_served
+from rtt.relevance import RelevanceSource
+from rtt.relevance.discriminator.served import ServedDiscriminator
 from rtt.relevance.discriminator.source import DiscriminatorRelevance
 from rtt.responses import JudgedTurns, Response, join_turns, response_from_turns, special_tokens
 from rtt.rubrics import Task
-from rtt.trainers.spread import UNUSABLE, SpreadJudge, UnusableJudge
+from rtt.trainers.settings import (
+    PAPER,
+    REWARDS,
+    SIGNAL,
+    UNUSABLE,
+    CreditSettings,
+    Reward,
+    UnusableJudge,
+    judge_failures,
+    rubric_rewards,
+    told_judge_failure,
+)
+from rtt.trainers.spread import SpreadJudge
 from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import JudgeReport
@@ -74,40 +85,8 @@ from rtt.verifiers.judge import JudgeReport
 if TYPE_CHECKING:
     from rtt.verifiers import VerdictSource
 
-Reward = Literal["csr", "aon", "weighted"]
-ResponseAdvantage = Literal["grpo", "gdpo"]
-Combine = Literal["add", "mix"]
-Missing = Literal["response", "end", "none"]
-Otherwise = Literal["discriminator", "contrast", "uniform", "random"]
-Shuffled = Literal["evidence", "discriminator", "contrast", "hybrid"]
-Partition = Literal["intra_sample", "inter_sample", "criteria_mean", "criteria_softmax", "criterion_group"]
-
-REWARDS: Mapping[str, Callable[[credit.CreditBatch], Tensor]] = {
-    "csr": functools.partial(credit.satisfied_fraction, weighted=False),
-    "aon": credit.all_or_nothing,
-    "weighted": functools.partial(credit.satisfied_fraction, weighted=True),
-}
-"""The response-level rewards by their names in the paper: the fraction of criteria satisfied, all or nothing."""
-
-Preset = Literal["paper"]
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "paper": {
-            "relevance_missing": "response",
-            "partition": "intra_sample",
-            "token_weight": 0.5,  # nosec B105 # a weight of tokens, no password
-            "combine": "add",
-            "sigma_floor": 0.0,
-            "exclude_special_tokens": False,
-            "silent_when_unanimous": False,
-            "token_advantage_bound": None,  # nosec B105 # of tokens, no password
-            "mass_preserving": False,
-            "loss_type": "grpo",
-            "epsilon": 0.2,
-            "epsilon_high": 0.27,
-            "beta": 0.0,
-        }
-    }
+    {"paper": {**PAPER, "loss_type": "grpo", "epsilon": 0.2, "epsilon_high": 0.27, "beta": 0.0}}
 )
 """Settings by one word. ``paper``: the method as published, arXiv:2604.02795 (lambda 0.5, clip 0.2 and 0.27, no KL)."""
 
@@ -116,7 +95,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 @dataclass
-class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type information
+class RTTConfig(CreditSettings, GRPOConfig):  # type: ignore[misc]  # TRL has no type information
     """GRPOConfig, and what RTT adds to it. Every field of GRPOConfig keeps its meaning.
 
     Two defaults follow the paper instead of TRL: ``loss_type="grpo"`` (each response's tokens are averaged, then the
@@ -128,13 +107,6 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
             not fit per-token advantages.
     """
 
-    preset: Preset | None = field(
-        default=None,
-        metadata={
-            "help": "'paper': the method as published (intra_sample, lambda 0.5, none of the options that it does not "
-            "have). Sets every option that was left at its default."
-        },
-    )
     loss_type: str = field(
         default="grpo",
         metadata={"help": "Aggregation of the token losses; 'grpo' is the paper's (TRL's own default is 'dapo')."},
@@ -142,104 +114,11 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     epsilon_high: float | None = field(
         default=0.27, metadata={"help": "Upper clipping bound; the paper clips 0.2 below and 0.27 above."}
     )
-    reward: Reward = field(
-        default="csr",
-        metadata={
-            "help": "Response-level reward: 'csr' the fraction of criteria satisfied, 'weighted' the same by the "
-            "criteria's weights, 'aon' all or nothing."
-        },
-    )
-    response_advantage: ResponseAdvantage = field(
-        default="grpo",
-        metadata={
-            "help": "'grpo': the reward against its group. 'gdpo': each criterion against its group, summed, then "
-            "normalised over the batch (arXiv:2601.05242)."
-        },
-    )
-    relevance: str = field(
-        default="evidence",
-        metadata={
-            "help": "Which tokens are responsible: 'evidence' (the rules' own spans), 'discriminator' (a trained "
-            "model), 'contrast' (what the criterion changes in a language model's expectations), 'hybrid' (evidence "
-            "where a rule decided, relevance_otherwise where not); controls: 'uniform' (all tokens), 'random', "
-            "'shuffled' (another response's map)."
-        },
-    )
-    relevance_model: str | None = field(
-        default=None,
-        metadata={
-            "help": "'discriminator': its folder (`rtt discriminator build` makes one), or http://HOST:PORT where `rtt "
-            "discriminator serve` serves it. 'contrast': a causal model's folder or hub id; None: the policy itself."
-        },
-    )
-    relevance_device: str | None = field(
-        default=None,
-        metadata={"help": "Where relevance_model runs, such as 'cpu' or 'cuda:1'. None: where the policy does."},
-    )
-    relevance_otherwise: Otherwise = field(
-        default="discriminator",
-        metadata={"help": "'hybrid' only: the source for criteria that no rule decides."},
-    )
-    relevance_shuffled: Shuffled = field(
-        default="evidence",
-        metadata={"help": "'shuffled' only: the source whose maps are dealt to other responses."},
-    )
-    relevance_missing: Missing = field(
-        default="response",
-        metadata={
-            "help": "Whom 'evidence' holds responsible when something asked for is missing: 'response' (all tokens but "
-            "the progress made), 'end' (the last token) or 'none'."
-        },
-    )
-    partition: Partition = field(
-        default="criterion_group",
-        metadata={
-            "help": "What token rewards are normalised over: 'criterion_group' a criterion's verdicts over the group, "
-            "then localised; 'intra_sample' the tokens of one response, the paper's method."
-        },
-    )
-    token_weight: float = field(  # type: ignore[assignment]  # a number from __post_init__ on
-        default=None,
-        metadata={
-            "help": "lambda: weight of the token-level advantage; 0 is GRPO, bit for bit. None: 2 with "
-            "criterion_group, 0.5 (the paper's) with the other partitions, whose term has no bound, and with mix."
-        },
-    )
-    combine: Combine = field(
-        default="add",
-        metadata={"help": "'add': A_res + lambda A_tok. 'mix': (1 - lambda) A_res + lambda A_tok."},
-    )
-    sigma_floor: float = field(
-        default=0.0,
-        metadata={"help": "Least standard deviation to divide by (0.05 removes the noise of near-constant relevance)."},
-    )
-    exclude_special_tokens: bool = field(
-        default=False,
-        metadata={"help": "Leave end-of-sequence and other special tokens out of the token-level advantage."},
-    )
-    silent_when_unanimous: bool = field(
-        default=False,
-        metadata={"help": "No token-level advantage from a criterion on which the whole group agrees."},
-    )
-    token_advantage_bound: float | None = field(
-        default=None, metadata={"help": "Clamp the token-level advantage to [-bound, bound]. None: no bound."}
-    )
-    mass_preserving: bool = field(
-        default=False,
-        metadata={"help": "'criterion_group' only: scale relevance to mean 1 over the response, uniform where empty."},
-    )
     judged_turns: JudgedTurns = field(
         default="all",
         metadata={
             "help": "With tools, which turns the rubric speaks of: 'all' that the model said (never what a tool "
             "answered), 'last' its last turn."
-        },
-    )
-    judge_max_failed: float = field(
-        default=0.5,
-        metadata={
-            "help": "Stop training when more than this share of a rollout's judged verdicts failed (no answer, or none "
-            "that can be used). A resumable checkpoint of the last finished step is kept or written. 1: never stop."
         },
     )
     records_steps: int = field(
@@ -251,112 +130,16 @@ class RTTConfig(GRPOConfig):  # type: ignore[misc]  # TRL has no type informatio
     )
 
     def __post_init__(self) -> None:
-        self._apply_preset()
-        if self.token_weight is None:
-            self.token_weight = 2.0 if (self.partition, self.combine) == ("criterion_group", "add") else 0.5
+        self.apply_preset(PRESETS)
         super().__post_init__()
-        self._check_choices()
-        self._check_ranges()
-        self._check_relevance()
-        self._check_engine()
-
-    def _apply_preset(self) -> None:
-        if self.preset is None:
-            return
-        if self.preset not in PRESETS:
-            raise ConfigurationError(f"preset={self.preset!r}; expected one of {list(PRESETS)}, or none")
-        defaults = {one.name: one.default for one in fields(self)}
-        for name, value in PRESETS[self.preset].items():
-            given = getattr(self, name)
-            if given not in (value, defaults[name]):
-                raise ConfigurationError(
-                    f"preset={self.preset!r} sets {name}={value!r}, not {given!r}; drop one of them"
-                )
-            setattr(self, name, value)
-
-    def _check_choices(self) -> None:
-        choices = {
-            "reward": tuple(REWARDS),
-            "response_advantage": get_args(ResponseAdvantage),
-            "relevance": relevance_names(),
-            "relevance_missing": get_args(Missing),
-            "relevance_otherwise": get_args(Otherwise),
-            "relevance_shuffled": get_args(Shuffled),
-            "partition": get_args(Partition),
-            "combine": get_args(Combine),
-            "judged_turns": get_args(JudgedTurns),
-        }
-        for name, expected in choices.items():
-            if getattr(self, name) not in expected:
-                raise ConfigurationError(f"{name}={getattr(self, name)!r}; expected one of {list(expected)}")
-
-    def _check_ranges(self) -> None:
-        if not (math.isfinite(self.token_weight) and self.token_weight >= 0):
-            raise ConfigurationError(f"token_weight={self.token_weight}; expected a finite number of at least 0")
-        if self.combine == "mix" and self.token_weight > 1:
-            raise ConfigurationError(f"token_weight={self.token_weight} with combine='mix'; expected a value in [0, 1]")
-        if not (math.isfinite(self.sigma_floor) and self.sigma_floor >= 0):
-            raise ConfigurationError(f"sigma_floor={self.sigma_floor}; expected a finite number of at least 0")
-        if self.token_advantage_bound is not None and not self.token_advantage_bound > 0:
-            raise ConfigurationError(f"token_advantage_bound={self.token_advantage_bound}; expected above 0, or None")
-        if not 0 <= self.judge_max_failed <= 1:
-            raise ConfigurationError(f"judge_max_failed={self.judge_max_failed}; expected a share in [0, 1]")
+        self.check_credit()
+        if self.judged_turns not in get_args(JudgedTurns):
+            raise ConfigurationError(
+                f"judged_turns={self.judged_turns!r}; expected one of {list(get_args(JudgedTurns))}"
+            )
         if self.records_steps < 0:
             raise ConfigurationError(f"records_steps={self.records_steps}; expected 0 (none) or every how many steps")
-        if self.mass_preserving and self.partition != "criterion_group":
-            raise ConfigurationError(
-                f"mass_preserving belongs to partition='criterion_group', not to {self.partition!r}; drop one"
-            )
-        if self.sigma_floor and self.partition in ("criteria_softmax", "criterion_group"):
-            raise ConfigurationError(
-                f"sigma_floor has no effect with partition={self.partition!r}, which normalises verdicts and not "
-                "relevance; leave it at 0"
-            )
-
-    def relevance_parts(self) -> tuple[str, ...]:
-        """The names of all sources that ``relevance`` is made of, itself first."""
-        parts = [self.relevance]
-        if "shuffled" in parts:
-            parts.append(self.relevance_shuffled)
-        if "hybrid" in parts:
-            parts += ["evidence", self.relevance_otherwise]
-        return tuple(dict.fromkeys(parts))
-
-    def _check_relevance(self) -> None:
-        parts = self.relevance_parts()
-        for name, owner, default in (("otherwise", "hybrid", "discriminator"), ("shuffled", "shuffled", "evidence")):
-            chosen = getattr(self, f"relevance_{name}")
-            if owner not in parts and chosen != default:
-                raise ConfigurationError(
-                    f"relevance_{name}={chosen!r} belongs to relevance={owner!r}, not to {self.relevance!r}; drop one"
-                )
-        if "discriminator" in parts and self.relevance_model is None:
-            raise ConfigurationError(
-                f"relevance={' of '.join(map(repr, parts))} needs relevance_model, the folder of a trained "
-                "discriminator; train one with `rtt discriminator build`"
-            )
-        if self.relevance_model is not None and not {"discriminator", "contrast"} & set(parts):
-            raise ConfigurationError(
-                f"relevance_model={self.relevance_model!r} is not read with relevance={self.relevance!r}; expected "
-                "'discriminator', 'contrast' or 'hybrid', or no model"
-            )
-        if self.relevance_device is None:
-            return
-        if is_served(self.relevance_model):
-            raise ConfigurationError(
-                f"relevance_device={self.relevance_device!r} for the discriminator at {self.relevance_model}, whose "
-                "server has its own; drop it"
-            )
-        if self.relevance_model is None:
-            raise ConfigurationError(
-                f"relevance_device={self.relevance_device!r} says where relevance_model runs; name one, or drop it"
-            )
-        try:
-            torch.device(self.relevance_device)
-        except RuntimeError as error:
-            raise ConfigurationError(
-                f"relevance_device={self.relevance_device!r}; expected such as 'cpu', 'cuda' or 'cuda:1': {error}"
-            ) from error
+        self._check_engine()
 
     def _check_engine(self) -> None:
         """Refuse what TRL would accept and silently turn into something else."""
@@ -417,10 +200,6 @@ def task_dataset(tasks: Iterable[Task]) -> Dataset:
         raise ConfigurationError("no tasks to train on; expected at least one")
     return Dataset.from_list(rows)
 
-
-_SIGNAL = 1e-2
-"""An advantage below this is rounding: the float32 mean of eight equal rewards of 1/3 is not 1/3, and TRL divides what
-is left by 1e-4."""
 
 _task = functools.lru_cache(maxsize=8192)(Task.from_json)  # a prompt comes back G times a step, and every epoch
 
@@ -503,17 +282,7 @@ class RubricReward:
             self.unusable = error
             self.verdicts = verify_batch(answers, UnusableJudge(error))
         self.seconds = time.perf_counter() - started
-        rows = [
-            credit.CreditRow(
-                verdicts=[int(verdict.outcome) for verdict in verdicts],
-                relevance=torch.zeros(len(verdicts), 0),
-                group=0,
-                weights=[criterion.weight for criterion in one.rubric.criteria],
-            )
-            for one, verdicts in zip(tasks, self.verdicts, strict=True)
-        ]
-        rewards: list[float] = REWARDS[self.reward](credit.collate(rows)).tolist()
-        return [None if math.isnan(reward) else reward for reward in rewards]
+        return rubric_rewards(self.reward, tasks, self.verdicts)
 
     def asynchronous(self) -> Callable[..., Awaitable[list[float | None]]]:
         """This reward as a coroutine function of the same name, which TRL awaits together with others of its kind.
@@ -842,7 +611,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._relevance = relevance
         if relevance is None and args.token_weight > 0:
             with torch.random.fork_rng(devices=[]):  # loading a model may draw; what the policy samples must not change
-                self._relevance = self._relevance_source(args.relevance)
+                self._relevance = self._relevance_source()
         if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
             self._name, self._paper = super()._name, super()._paper
 
@@ -857,41 +626,36 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
                 "step could be made; lower per_device_train_batch_size or gradient_accumulation_steps, or add tasks"
             )
 
-    def _relevance_source(self, name: str) -> RelevanceSource:
+    def _relevance_source(self) -> RelevanceSource:
         args: RTTConfig = self.args
-        if name == "discriminator" and is_served(args.relevance_model):
-            discriminator = ServedDiscriminator(args.relevance_model)
-            self._same_discriminator = _SameDiscriminator(discriminator)
-            self.add_callback(self._same_discriminator)
-            return DiscriminatorRelevance(discriminator)
-        options: dict[str, Any] = {}
-        if name in ("evidence", "hybrid"):
-            options["missing"] = args.relevance_missing
-        if name == "hybrid":
-            options["otherwise"] = self._relevance_source(args.relevance_otherwise)
-        elif name == "shuffled":
-            options["source"] = self._relevance_source(args.relevance_shuffled)
-        elif name == "random":
-            options["seed"] = args.seed
-        elif name in ("discriminator", "contrast") and args.relevance_model is not None:
-            options |= {"model": args.relevance_model, "device": args.relevance_device or self.accelerator.device}
-            if name == "contrast":
-                options["policy_tokenizer"] = self._tokenizer
-        elif name == "contrast":
-            if self.is_fsdp_enabled or self._zero_stage() == 3:
-                raise ConfigurationError(
-                    "relevance='contrast' reads the policy as a whole, which FSDP and DeepSpeed ZeRO-3 keep in parts; "
-                    "name a relevance_model, or train without sharding the weights"
-                )
-            options |= {"model": self.accelerator.unwrap_model(self.model), "tokenizer": self._tokenizer}
-        if name == "contrast":
-            if self._prompts_vary:
-                raise ConfigurationError(
-                    "relevance='contrast' reads the tasks' prompts, which an environment adds to and a rollout_func "
-                    "may change; choose another source"
-                )
-            options["chat_template_kwargs"] = self._chat_template_kwargs(own=args.relevance_model is None)
-        return relevance_source(name, **options)
+        return args.build_relevance(
+            seed=args.seed, device=self.accelerator.device, contrast=self._contrast, served=self._served
+        )
+
+    def _served(self, address: str) -> RelevanceSource:
+        """A discriminator behind an address, which has to be the same one when the run goes on."""
+        discriminator = ServedDiscriminator(address)
+        self._same_discriminator = _SameDiscriminator(discriminator)
+        self.add_callback(self._same_discriminator)
+        return DiscriminatorRelevance(discriminator)
+
+    def _contrast(self) -> dict[str, Any]:
+        """What the contrast reads: the policy, unless it has a model of its own."""
+        args: RTTConfig = self.args
+        if self._prompts_vary:
+            raise ConfigurationError(
+                "relevance='contrast' reads the tasks' prompts, which an environment adds to and a rollout_func "
+                "may change; choose another source"
+            )
+        template = {"chat_template_kwargs": self._chat_template_kwargs(own=args.relevance_model is None)}
+        if args.relevance_model is not None:
+            return {"policy_tokenizer": self._tokenizer, **template}
+        if self.is_fsdp_enabled or self._zero_stage() == 3:
+            raise ConfigurationError(
+                "relevance='contrast' reads the policy as a whole, which FSDP and DeepSpeed ZeRO-3 keep in parts; "
+                "name a relevance_model, or train without sharding the weights"
+            )
+        return {"model": self.accelerator.unwrap_model(self.model), "tokenizer": self._tokenizer, **template}
 
     def _chat_template_kwargs(self, *, own: bool) -> dict[str, Any]:
         """What prompts are rendered with; ``own``: by the policy's tokenizer, whose template TRL may have replaced."""
@@ -1008,23 +772,15 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     def _stop_if_the_judge_failed(self, verdicts: Sequence[Sequence[Verdict]]) -> None:
         """Stop all processes alike; they have all been judged, and none waits for another in what follows."""
-        judged = [verdict for row in verdicts for verdict in row if _is_judged(verdict)]
-        reasons = Counter(textwrap.shorten(verdict.reason, 120) for verdict in judged if verdict.failed)
-        gathered: list[tuple[int, Counter[str]]] = gather_object([(len(judged), reasons)])
-        total = sum(count for count, _ in gathered)
-        reasons = sum((part for _, part in gathered), Counter())
-        failed = reasons.total()
-        bound = self.args.judge_max_failed
-        if not total or failed / total <= bound:
-            return
-        told = [f"{count} x {reason or 'no reason given'}" for reason, count in reasons.most_common(3)]
-        if len(reasons) > len(told):
-            told.append(f"{len(reasons) - len(told)} further reasons")
-        raise JudgeFailureError(
-            f"the judge failed on {failed} of {total} verdicts ({failed / total:.0%}) in the rollout for step "
-            f"{self.state.global_step + 1}, more than judge_max_failed={bound:g} allows; training stopped: "
-            f"{'; '.join(told)}. See to the judge, then {self._way_back()}"
+        gathered: list[tuple[int, Counter[str]]] = gather_object([judge_failures(verdicts)])
+        told = told_judge_failure(
+            sum(judged for judged, _ in gathered),
+            sum((reasons for _, reasons in gathered), Counter()),
+            self.args.judge_max_failed,
+            self.state.global_step + 1,
         )
+        if told is not None:
+            raise JudgeFailureError(f"{told} {self._way_back()}")
 
     def _way_back(self) -> str:
         """What to do once the fault is mended; a checkpoint of the last finished step is there afterwards."""
@@ -1156,17 +912,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
     ) -> dict[str, Any]:
         """The options of ``args.partition``, with what other processes must tell."""
         args: RTTConfig = self.args
-        options: dict[str, Any] = {
-            "silent_when_unanimous": args.silent_when_unanimous,
-            "bound": args.token_advantage_bound,
-            "context": context,
-        }
-        if args.exclude_special_tokens:
-            options["special"] = self._special(rollout, batch)
-        if args.partition in ("intra_sample", "inter_sample", "criteria_mean"):
-            options["sigma_floor"] = args.sigma_floor
-        if args.partition == "criterion_group":
-            options["mass_preserving"] = args.mass_preserving
+        options = {**args.partition_options(lambda: self._special(rollout, batch)), "context": context}
         if args.partition in credit.MOMENTS and self.accelerator.num_processes > 1:
             options["moments"] = self._gather_moments(batch, options)
         return options
@@ -1221,7 +967,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
         for task, verdicts in zip(rollout.tasks, rollout.verdicts, strict=True):
             add("undetermined", sum(not verdict.determined for verdict in verdicts), len(verdicts))
-            judged = [] if self._judge is None else [verdict for verdict in verdicts if _is_judged(verdict)]
+            judged = [] if self._judge is None else [verdict for verdict in verdicts if verdict.judged]
             if judged:
                 undetermined = [verdict for verdict in judged if not verdict.determined]
                 add("judge_failed", sum(verdict.failed for verdict in undetermined), len(judged))
@@ -1252,8 +998,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             (int(group), bool(response), bool(token))
             for group, response, token in zip(
                 batch.group.tolist(),
-                (response_advantages.abs() > _SIGNAL).tolist(),
-                (token_advantages.abs() > _SIGNAL).any(1).tolist(),
+                (response_advantages.abs() > SIGNAL).tolist(),
+                (token_advantages.abs() > SIGNAL).any(1).tolist(),
                 strict=True,
             )
         ]
@@ -1338,11 +1084,6 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         groups = 1 + max((record.group for record in self._recorded), default=-1)
         self._recorded += [replace(record, group=groups + record.group) for record in gathered]
         write_records(records_path(Path(args.output_dir) / "records", step), self._recorded)
-
-
-def _is_judged(verdict: Verdict) -> bool:
-    """Whether a judge gave the verdict, or failed to."""
-    return verdict.source == "judge" or verdict.source.startswith("judge:")
 
 
 def _report(judge: VerdictSource | None) -> JudgeReport | None:
