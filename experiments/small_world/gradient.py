@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from experiments.lines import done
 from experiments.small_world.methods import Method, parts
 from experiments.small_world.policy import Policy, base_model
-from experiments.small_world.running import done, sample, training_facts
+from experiments.small_world.running import sample, training_facts
 from experiments.small_world.sources import Sampled, Source
 from experiments.small_world.world import FAMILIES, FAMILY_OF, NO_KIND, Bools, Prompts
 from rtt.cli.terminal import console, count_bars
