@@ -230,6 +230,11 @@ def stress() -> list[Run]:
     return runs + _runs("stress", ("2-5",), ("group/uniform", "group/shuffled"), SEEDS[:3], hole=True)
 
 
+def second_stress() -> list[Run]:
+    """The default method under verifiers that err."""
+    return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), ("group*",), SEEDS[:3], **how)]
+
+
 QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "group*")
 
 
@@ -258,6 +263,7 @@ STAGES = {
     "second": second,
     "second-csr": second_csr,
     "second-harder": second_harder,
+    "second-stress": second_stress,
     "second-relevance": second_relevance,
     "stress": stress,
 }

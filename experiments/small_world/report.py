@@ -25,6 +25,8 @@ from rtt.statistics import Interval, holm
 RESAMPLES = 4_000
 Lines = Sequence[Mapping[str, Any]]
 
+SECOND = ("second", "second-csr", "second-harder", "second-relevance")
+"""The stages of the second series, but for its verifiers that err."""
 RECOMMENDED = ("gdpo+group*", "group*")
 """The method that the second series was for, and the same without GDPO: RTTConfig's default."""
 AGAINST = ("grpo-aon", "grpo-csr", "gdpo", "gdpo+group*/uniform", "gdpo+group*/shuffled", "rtt-csr")
@@ -348,6 +350,7 @@ def write_report(folder: Path) -> list[Path]:
             "second",
             "second-csr",
             "second-harder",
+            "second-stress",
             "second-relevance",
         )
     }
@@ -362,7 +365,7 @@ def write_report(folder: Path) -> list[Path]:
         "`python -m experiments.small_world report`.",
     ]
     files = []
-    if second := [line for name, lines in stages.items() if name.startswith("second") for line in lines]:
+    if second := [line for name, lines in stages.items() if name in SECOND for line in lines]:
         text += ["## Second series: exact counts carried by the whole response, seeds 400-409"]
         for world in WORLDS:
             if names := methods_of(second, world):
@@ -411,7 +414,8 @@ def write_report(folder: Path) -> list[Path]:
             text += [f"## {name.capitalize()} (2-5 criteria, seeds 0-4)", main_table(firsts, "2-5", bases, names)]
             text += ["What moves (unadjusted):", shift_table(firsts, "2-5", bases[0], names)]
     if stages["stress"]:
-        text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stages["stress"], main)]
+        stressed = [*stages["stress"], *stages["second-stress"]]
+        text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stressed, main)]
     if stages["gradient"]:
         text += ["## Gradients", gradient_tables(stages["gradient"])]
     if stages["explore"]:

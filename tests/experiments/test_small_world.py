@@ -14,7 +14,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.lines import done
-from experiments.small_world import methods, plans, report, running, sources, world
+from experiments.small_world import gradient, methods, plans, report, running, sources, world
 from experiments.small_world.methods import METHODS
 from experiments.small_world.policy import Policy
 from experiments.small_world.sources import Sampled, Source, locate
@@ -315,3 +315,23 @@ def test_the_reduced_world_has_settings_for_every_run_and_fresh_seeds() -> None:
     assert {(run.world, run.method) for run in runs} == {(w, m) for w in ("2-5", "6-8") for m in plans.QUICK}
     assert all(run.seed >= 200 for run in runs)
     assert all(run.learning_rate > 0 for run in runs)
+
+
+def test_gradients_are_measured_once_and_the_halves_of_the_true_one_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    policy = Policy()
+    monkeypatch.setattr(gradient, "base_model", lambda *_: policy)
+    monkeypatch.setattr(gradient, "training_facts", lambda: Facts(60, 1))
+    monkeypatch.setattr(gradient, "GROUP_SIZES", (8,))
+    monkeypatch.setattr(gradient, "REPEATS", 3)
+    for _ in range(2):
+        gradient.measure_all(4096, tmp_path, tmp_path / "gradient.jsonl")
+    (line,) = (tmp_path / "gradient.jsonl").read_text().splitlines()
+    rows = json.loads(line)["rows"]
+    assert {row["estimator"] for row in rows} == set(gradient.ESTIMATORS)
+    of_all = {row["estimator"]: row for row in rows if row["objective"] == "all"}
+    assert of_all["gdpo"]["ceiling"] > 0.5
+    # without localisation the token-level part is GDPO's own, criterion by criterion
+    assert of_all["criterion_group, uniform"]["cosine"] == pytest.approx(of_all["gdpo"]["cosine"], abs=0.05)
