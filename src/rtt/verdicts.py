@@ -69,7 +69,7 @@ class Verdict:
             spans show what was found, but credit goes to the whole response (an exact count: one more is as wrong as
             one less).
         missing: true for an unmet requirement: something asked for is not there. Its evidence, if any, is the
-            progress made (support), which must never be blamed.
+            progress made (support), which is blamed only where the whole response carries the verdict.
         failed: true for a check that could not run or gave no usable answer, as opposed to one that ran and could not
             tell. Always undetermined.
     """

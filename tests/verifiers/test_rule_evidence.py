@@ -255,12 +255,18 @@ TEXTS = st.lists(st.one_of(PIECES, st.just(" "), st.just(" ")), max_size=24).map
 
 
 EXACT_COUNTS = {
+    "count:keywords_multiple",
     "count:numbers",
     "detectable_format:number_bullet_lists",
     "length_constraints:number_paragraphs",
+    "rtt:count:keywords_multiple",
     "rtt:count:numbers",
     "rtt:detectable_format:multiple_sections",
     "rtt:detectable_format:number_bullet_lists",
+    "rtt:format:table_rows",
+    "rtt:length:paragraphs",
+    "rtt:length:sentences",
+    "rtt:length:words",
     "rtt:length_constraints:number_paragraphs",
 }
 """Their spans show what was counted; the whole response carries the verdict."""

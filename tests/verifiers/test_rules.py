@@ -98,9 +98,9 @@ LENGTH: list[Case] = [
         "- whole",
         "One. *** Two. ⟪***⟫ Three. ⟪***⟫ Four.",
     ),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "-", "One. *** ⟪***⟫ Two."),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "-", "One. ***⟪***⟫ Two. ⟪***⟫ Three."),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 3}, "- missing", "One. ***⟪***⟫ Two."),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "- whole", "One. *** ⟪***⟫ Two."),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "- whole", "One. ***⟪***⟫ Two. ⟪***⟫ Three."),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 3}, "- missing whole", "One. ***⟪***⟫ Two."),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 3}, "+ whole", "Bold ⟦***⟧italics⟦***⟧ divide."),
     (
         "length_constraints:nth_paragraph_first_word",

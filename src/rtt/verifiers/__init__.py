@@ -255,7 +255,7 @@ def counterfactual(text: str, verdict: Verdict) -> str | None:
 
     Satisfied: the supporting spans go. Violated: the violating ones go. Instead of being deleted, bullet markers become
     another character, words in the wrong case change it, and a missing quotation mark is put beside the character in
-    its place. None for verdicts that the whole response carries, that only miss something, or that no rule gave.
+    its place. None for verdicts without spans to change, that only miss something, or that no rule gave.
     """
     if not verdict.determined or not verdict.source.startswith("rule:"):
         return None

@@ -216,14 +216,13 @@ def from_verdict(
         tuple((span.start, span.end) for span in verdict.evidence if span.polarity == polarity)
         for polarity in ("support", "violation")
     )
-    decides = support if verdict.outcome is Outcome.SATISFIED else violation
     return Example(
         criterion=criterion_text,
         response=response,
         outcome=verdict.outcome,
         support=support,
         violation=violation,
-        scope="spans" if decides else verdict.scope,
+        scope=verdict.scope,
         missing=verdict.missing,
         kind=kind,
         wording=wording,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, whole
 from rtt.verifiers.rules.muldimif.text import lines_of, trimmed
@@ -115,7 +116,8 @@ def limited(
     """The finding on how many items there are.
 
     Evidence, satisfied: the whole response. Too many: what follows the last one that is allowed violates, up to
-    ``tail``; delete it and the verdict turns. Too few: all that is there supports, and something is missing.
+    ``tail``; delete it and the verdict turns. Too few: all that is there supports, and something is missing. Of
+    ``exactly`` the whole response carries each verdict, see :func:`rtt.verifiers.rules.findings.exactly`.
 
     Args:
         relation: ``at least``, ``at most``, ``exactly``, ``more than``, ``fewer than`` or ``less than``.
@@ -123,11 +125,11 @@ def limited(
     least = {"at least": number, "exactly": number, "more than": number + 1}.get(relation, 0)
     most = {"at most": number, "exactly": number, "fewer than": number - 1, "less than": number - 1}.get(relation)
     reason = f"{len(items)} {noun}, expected {relation} {number}"
-    if len(items) < least:
-        return absent(reason, [stripped(text)])
-    if most is None or len(items) <= most:
-        return whole(True, reason)
-    return offending([(items[most][0], stripped(text)[1] if tail is None else tail)], reason)
+    if most is not None and len(items) > most:
+        finding = offending([(items[most][0], stripped(text)[1] if tail is None else tail)], reason)
+    else:
+        finding = whole(True, reason) if len(items) >= least else absent(reason, [stripped(text)])
+    return replace(finding, scope="response") if relation == "exactly" else finding
 
 
 def last_sign(text: str, bounds: Bounds) -> int:

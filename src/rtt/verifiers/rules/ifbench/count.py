@@ -231,11 +231,11 @@ def keywords_often(
         if len(places) != number:
             wrong.append(f"{keyword.strip()!r}: {len(places)}, expected {number}")
     if not wrong:
-        return present(found, "each keyword as often as asked for")
+        return Finding(True, "each keyword as often as asked for", located(found, "support"), "response")
     reason = "; ".join(wrong)
     if surplus:
-        return Finding(False, reason, located(surplus, "violation"), missing=too_few)
-    return absent(reason, found)
+        return Finding(False, reason, located(surplus, "violation"), "response", missing=too_few)
+    return Finding(False, reason, located(found, "support"), "response", missing=True)
 
 
 RULES: Mapping[str, RegisteredRule] = {
