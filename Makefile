@@ -19,7 +19,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow test-matrix test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
+.PHONY: help setup test test-slow test-matrix test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-growth bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -119,6 +119,9 @@ bench-injections: $(READY) ## How often responses talk a judge into a yes; ARGS=
 
 bench-credit: $(READY) ## Time and memory of credit assignment
 	@$(BIN)/python benches/bench_credit.py $(ARGS)
+
+bench-growth: $(READY) ## How the cost of token-level credit grows with G, K and T, beside the policy's own step
+	@$(BIN)/python benches/bench_growth.py $(ARGS)
 
 bench-step: $(READY) ## A training step of stock GRPO beside RTT with evidence and with a discriminator
 	@$(BIN)/python benches/bench_step.py $(ARGS)
