@@ -353,7 +353,7 @@ def markdown(result: dict[str, Any]) -> list[str]:
             [
                 [
                     *_size(row),
-                    *(f"{row['operations'][kind] / 1e12:,.3g}" for kind in kinds),
+                    *(_short(row["operations"][kind] / 1e12) for kind in kinds),
                     f"{row['operations']['joint 22M'] / row['operations']['policy 4B']:.2%}",
                     f"{row['relevance_bytes'] / 2**20:.2f}",
                     f"{row['advantage_bytes'] / 2**20:.3f}",
@@ -371,6 +371,10 @@ def _size(row: dict[str, Any]) -> list[str]:
 
 def _spread(seconds: Sequence[float]) -> str:
     return f"{median(seconds) * 1e3:,.1f}<br>{min(seconds) * 1e3:,.1f} - {max(seconds) * 1e3:,.1f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
