@@ -48,8 +48,8 @@ class Held:
         batch: responses generated together.
     """
 
-    prompts: int = 64
-    max_tokens: int = 96
+    prompts: int = 40
+    max_tokens: int = 64
     batch: int = 32
 
 
