@@ -16,9 +16,9 @@ FINGERPRINT = "ab" * 32
 
 
 @contextlib.contextmanager
-def serving(discriminator: Any, name: str = FINGERPRINT, port: int = 0) -> Iterator[str]:
-    """A server in a thread of this process, at the address that is handed out."""
-    server = uvicorn.Server(uvicorn.Config(application(discriminator, name), port=port, log_level="error"))
+def serving(discriminator: Any, name: str = FINGERPRINT, port: int = 0, **options: Any) -> Iterator[str]:
+    """A server in a thread of this process, at the address that is handed out; ``options`` are uvicorn's."""
+    server = uvicorn.Server(uvicorn.Config(application(discriminator, name), port=port, log_level="error", **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

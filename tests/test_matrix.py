@@ -34,7 +34,9 @@ def test_the_versions_are_the_oldest_allowed_one_between_and_the_newest(matrix: 
 
 def test_the_requirements_are_the_projects_but_for_trl(matrix: ModuleType) -> None:
     needed, allowed = matrix.requirements()
-    assert {"torch", "transformers", "openai", "pytest", "pydantic"} <= {line.split(">")[0] for line in needed}
+    assert {"torch", "transformers", "openai", "uvicorn", "pytest", "pydantic"} <= {
+        line.split(">")[0] for line in needed
+    }
     assert not any(line.startswith("trl") for line in needed)
     assert "1.16.0" in allowed
     assert "1.15.0" not in allowed

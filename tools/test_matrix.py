@@ -30,7 +30,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 MATRIX = ROOT / "build/matrix"
-EXTRAS = ("train", "judge")
+EXTRAS = ("train", "judge", "serve")
 TOOLS = ("hypothesis", "pytest", "pytest-socket", "pytest-timeout", "pyyaml")
 """Of the extra ``dev``, what tests/trainers needs."""
 TRL_OPTIONALS = ("jmespath",)

@@ -60,6 +60,9 @@ def run_all(runs: Sequence[Run], file: Path, workers: int = 2) -> int:
     for model in {run.model for run in missing}:
         load(model)  # what must be fetched is fetched once, before the processes start
     append_lines(missing, work, file, workers)
+    for run in runs:  # they all have their lines; those of an earlier call that was stopped, too
+        for checkpoint in _folder(run).glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
     return len(missing)
 
 
@@ -78,7 +81,7 @@ def work(run: Run) -> dict[str, Any]:
     Returns:
         The line of the run, without its commit.
     """
-    folder = RUNS / f"{run.model}-{run.arm}-{run.seed}-{hashlib.sha256(run.key.encode()).hexdigest()[:8]}"
+    folder = _folder(run)
     history: list[dict[str, Any]] = []
     settings = replace(run.settings, seed=run.seed)
     began = time.process_time()
@@ -108,7 +111,7 @@ def work(run: Run) -> dict[str, Any]:
             temperature=settings.temperature,
         )
         benchmark = _ifeval(model, tokenizer, run.ifeval)
-    line = {
+    return {
         "key": run.key,
         "run": asdict(run),
         "heldout": {**_summary(found), "responses": [sample.text for sample in found.samples[:SHOWN]]},
@@ -120,9 +123,11 @@ def work(run: Run) -> dict[str, Any]:
         },
         "threads": torch.get_num_threads(),
     }
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    return line
+
+
+def _folder(run: Run) -> Path:
+    """Where the run keeps its log, and its checkpoints until its line is written."""
+    return RUNS / f"{run.model}-{run.arm}-{run.seed}-{hashlib.sha256(run.key.encode()).hexdigest()[:8]}"
 
 
 def _ifeval(model: Any, tokenizer: Any, held: Held) -> dict[str, Any] | None:

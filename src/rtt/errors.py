@@ -10,7 +10,7 @@
     ├── MissingDependencyError (ImportError)  an extra that is not installed
     ├── VerifierError (RuntimeError)    a check that could not run; becomes an *undetermined* verdict
     ├── RelevanceFailureError (RuntimeError)  a relevance source did not answer: training stops, and can go on later
-    ├── JudgeFailureError (RuntimeError)  too many verdicts of a judge failed: training stops, and can go on later
+    ├── JudgeFailureError (RuntimeError)  too many of a judge's verdicts failed, or it cannot go on: training stops
     └── NonFiniteLossError (ArithmeticError)  the loss is NaN or infinite: training stops before the weights are
 
 An error is help: who, what came, what was expected, what to do.
@@ -58,7 +58,7 @@ class RelevanceFailureError(RTTError, RuntimeError):
 
 
 class JudgeFailureError(RTTError, RuntimeError):
-    """Too many of a judge's verdicts failed in one rollout: training stops. The message says from where it goes on."""
+    """Too many of a judge's verdicts failed in one rollout, or it cannot go on: training stops, and can go on later."""
 
 
 class NonFiniteLossError(RTTError, ArithmeticError):

@@ -105,6 +105,27 @@ def test_a_slower_arm_has_a_part_of_its_gain_at_equal_clock() -> None:
     assert "| rtt | 4.00 | 0.500 | 0.500 | 0.500 |" in found
 
 
+def test_checkpoints_stay_until_the_line_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "RUNS", tmp_path / "runs")
+    monkeypatch.delenv("RTT_BENCHMARK_DATA", raising=False)
+    run = plans.quick()[1]
+    checkpoint = tmp_path / "runs" / running._folder(run).name / "checkpoint-1"
+
+    def killed(runs: Any, work: Any, *_: Any) -> None:
+        for one in runs:
+            work(one)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "append_lines", killed)
+        with pytest.raises(KeyboardInterrupt):
+            running.run_all([run], tmp_path / "runs.jsonl", workers=1)
+    assert checkpoint.is_dir()
+    running.run_all([run], tmp_path / "runs.jsonl", workers=1)
+    assert set(done(tmp_path / "runs.jsonl")) == {run.key}
+    assert not checkpoint.exists()
+
+
 @pytest.mark.slow
 def test_everything_runs_with_a_tiny_model_and_finished_runs_are_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

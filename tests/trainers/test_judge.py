@@ -2,7 +2,7 @@
 
 Run as a script, this file is the run that the tests interrupt, or that several processes share:
 
-    python test_judge.py interrupt|share|unusable OUTPUT_DIR JSON_OPTIONS
+    python test_judge.py interrupt|share|lost|unusable OUTPUT_DIR JSON_OPTIONS
 """
 
 from __future__ import annotations
@@ -263,6 +263,24 @@ def test_metrics_are_those_of_the_verdicts_and_of_the_report(
         assert shown["rtt/judge_completion_tokens"] == 160
         assert shown.get("rtt/judge_cost") == (None if prices is None else pytest.approx(2400 / 1e6))
         assert 0.1 <= shown["rtt/judge_seconds"] < shown["step_time"]
+
+
+def test_what_a_process_asked_for_others_is_logged(config: Config, tasks: list[Task]) -> None:
+    """Its own responses, which rules decide, have no verdict of a judge."""
+    judge = Reporting(None)
+    of_others = [Question(task, "a response", task.rubric.criteria[:1]) for task in MIXED]
+
+    class Spread(ScriptedJudge):
+        def verify_batch(self, questions: Sequence[Question], *, progress: Any = None) -> list[list[Verdict]]:
+            judge.verify_batch(of_others)
+            return super().verify_batch(questions)
+
+    trainer = trainer_with(judge, config(max_steps=1), tasks)
+    trainer._rubric_reward.judge = Spread()
+    trainer.train()
+    shown = trainer.state.log_history[0]
+    assert (shown["rtt/judge_calls"], shown["rtt/judge_prompt_tokens"]) == (4, 400)
+    assert "rtt/judge_failed" not in shown
 
 
 def test_a_rollout_that_serves_two_steps_is_judged_in_the_first(config: Config) -> None:
@@ -542,6 +560,21 @@ def test_all_processes_stop_when_one_process_is_not_judged(tmp_path: Path) -> No
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
+def test_processes_that_lose_each_other_stop_with_the_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    """The judges' own exchange fails in the third rollout of the second process alone."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    process = start("lost", tmp_path, {}, launcher)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-3000:]
+    words = (
+        "in the rollout for step 3: the processes lost each other while they shared the judge: Connection closed by "
+        f"peer; then go on from step 2 with resume_from_checkpoint={str(tmp_path / 'checkpoint-2')!r}"
+    )
+    assert [(tmp_path / f"error-{process}").read_text() for process in range(2)] == [words] * 2
+    assert last_complete_checkpoint(tmp_path) == tmp_path / "checkpoint-2"
+
+
 class Unusable(ScriptedJudge):
     """Its cache breaks in the second batch."""
 
@@ -599,6 +632,8 @@ def main() -> None:
     if mode == "share":
         judge = Reporting(None)
         judge.fails = lambda batch, question: process == 1 and batch >= failing
+    if mode == "lost":
+        judge = ScriptedJudge()
     if mode == "unusable":
         judge = Unusable() if process == 1 else ScriptedJudge()
     config = RTTConfig(
@@ -620,6 +655,15 @@ def main() -> None:
         **options,
     )
     trainer = trainer_with(judge, config, [one_judged(number) for number in range(4)])
+    if mode == "lost" and process == 1:
+        gather, times = torch.distributed.all_gather_object, iter(range(100))
+
+        def lost(*arguments: Any, group: Any = None) -> None:
+            gather(*arguments, group=group)
+            if group is trainer._rubric_reward.judge._group and next(times) == 5:  # two in each rollout
+                raise RuntimeError("Connection closed by peer")
+
+        torch.distributed.all_gather_object = lost
     try:
         trainer.train(resume_from_checkpoint=resume)
     except (JudgeFailureError, DataError) as error:

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import Any
 
 import pytest
 from scripted_endpoint import NO, YES, Server, criteria_of, judges, response_of, says
+from torch import distributed
 
+from rtt.errors import JudgeFailureError
 from rtt.records import read_records
 from rtt.rubrics import Criterion, Message, Rubric, Task
+from rtt.trainers.spread import SpreadJudge
+from rtt.trainers.trl import RubricReward
+from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import verify_batch
 from rtt.verifiers.judge import Judge
 
@@ -57,6 +63,52 @@ def busiest(server: Server) -> int:
     return max(Counter(one["user"] for one in server.questions).values())
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is all that its group has."""
+    monkeypatch.setattr(distributed, "get_rank", lambda group=None: 0)
+    monkeypatch.setattr(distributed, "get_world_size", lambda group=None: 1)
+    monkeypatch.setattr(distributed, "all_gather_object", lambda found, own, group=None: found.__setitem__(0, own))
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_share_that_takes_too_long_keeps_what_was_answered(server: Server, tmp_path: Path) -> None:
+    judge = Judge("m", base_url=server.url, cache=tmp_path)
+    verify_batch([(TASK, "a")], judge)
+    server.script = lambda request, number: server.hang()
+    first, *others = verify_batch([(TASK, text) for text in "abc"], SpreadJudge(judge, time_limit=2.0))
+    assert [one.failed for one in first] == [False] * 2
+    assert {one.outcome for row in others for one in row if one.failed} == {Outcome.UNDETERMINED}
+    assert [one.failed for row in others for one in row] == [True] * 4
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_judge_that_hangs_and_cannot_be_closed_fails_on_its_share() -> None:
+    over = threading.Event()
+
+    class Hangs:
+        def verify(self, *_: Any) -> list[Verdict]:
+            over.wait()
+            raise AssertionError
+
+    [verdicts] = verify_batch([(TASK, "a")], SpreadJudge(Hangs(), time_limit=0.1))
+    over.set()
+    assert [one.failed for one in verdicts] == [True] * 2
+    assert verdicts[0].reason == "the judge took longer than 0.1 s for this process's share"
+
+
+@pytest.mark.usefixtures("alone")
+def test_processes_that_lost_each_other_have_no_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Timed out waiting 1800000ms for recv operation to complete")
+
+    monkeypatch.setattr(distributed, "all_gather_object", late)
+    words = "the processes lost each other while they shared the judge: Timed out waiting 1800000ms"
+    reward = RubricReward(judge=SpreadJudge(Judge("m", base_url="http://127.0.0.1:1"), time_limit=1.0))
+    with pytest.raises(JudgeFailureError, match=words):
+        reward([], ["a"], [TASK.to_json()])
+
+
 UNEVEN = {
     "all in one of two": [["a b", "c d e", "f", "gg", "h i", "jj k", "l", "m n o"], []],
     "the same in both": [["a b", "c d e", "f", "gg"], ["gg", "f", "a b", "new"]],
@@ -92,6 +144,14 @@ def test_where_one_judge_cannot_be_used_its_process_says_so_and_the_others_get_n
     learned = json.loads((tmp_path / "0.json").read_text())
     assert [["failed=True" in one for one in row] for row in learned] == [[False] * 2, [True] * 2, [False] * 2]
     assert "cache judge/: cannot be used" in learned[1][0]
+
+
+@pytest.mark.slow
+def test_a_process_that_comes_too_late_stops_the_others_with_an_error(server: Server, tmp_path: Path) -> None:
+    options = {"texts": [["a", "b"], ["c"]], "late": 1, "timeout": 4}
+    launch("spread_judge.py", 2, str(tmp_path), server.url, json.dumps(options))
+    for process in range(2):
+        assert json.loads((tmp_path / f"{process}.json").read_text()).startswith("the processes lost each other while")
 
 
 @pytest.mark.slow

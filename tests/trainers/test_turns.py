@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
+from transformers import PreTrainedTokenizerFast
 from trl import GRPOConfig, GRPOTrainer
 from trl.chat_template_utils import qwen3_chat_template
 
@@ -378,6 +380,26 @@ def test_the_policys_contrast_reads_the_tools_that_it_was_told_of(tasks: list[Ta
     }
     assert plain == sampled
     assert "multiply" in trainer.processing_class.decode(next(iter(plain))[0])
+
+
+@pytest.mark.parametrize(
+    "relevance", [{"relevance": "contrast"}, {"relevance": "hybrid", "relevance_otherwise": "contrast"}]
+)
+def test_a_contrast_of_other_tokens_cannot_read_what_tools_said(
+    tasks: list[Task], config: Config, tmp_path: Path, relevance: dict[str, Any]
+) -> None:
+    model, tokenizer = tiny_model()
+    model.save_pretrained(tmp_path / "same")
+    tokenizer.save_pretrained(tmp_path / "same")
+    options = {"max_completion_length": 600, **relevance}
+    turns_trainer(tasks, config(relevance_model=str(tmp_path / "same"), **options), tools=[multiply])
+    model.save_pretrained(tmp_path / "other")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"multiply": 0, "<eos>": 1}, unk_token="<eos>"))
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>").save_pretrained(tmp_path / "other")
+    config_of_other = config(relevance_model=str(tmp_path / "other"), **options)
+    with pytest.raises(ConfigurationError, match="'contrast' with tools: .* has another tokenizer than the policy"):
+        turns_trainer(tasks, config_of_other, tools=[multiply])
+    turns_trainer(tasks, config_of_other)
 
 
 def test_the_stock_trainers_reward_reads_the_models_own_words(tasks: list[Task]) -> None:

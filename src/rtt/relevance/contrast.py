@@ -93,6 +93,7 @@ class ContrastRelevance:
         *,
         device: str | torch.device | None = None,
         policy_tokenizer: Any = None,
+        only_own_tokens: bool = False,
         **options: Any,
     ) -> ContrastRelevance:
         """Load a causal model from a folder or the hub, in the precision that it is kept in.
@@ -102,10 +103,12 @@ class ContrastRelevance:
             device: where it runs; the CPU by default.
             policy_tokenizer: the tokenizer of the responses. If each of its tokens has the same id in the model's, the
                 responses' token ids are used as they are.
+            only_own_tokens: refuse a model that cannot read them as they are: with tools a response's text lacks the
+                calls and what they gave, which its later turns speak of.
             **options: as for the class.
 
         Raises:
-            ConfigurationError: it is not there, or is no causal model.
+            ConfigurationError: it is not there, is no causal model, or has other tokens than it must.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -116,6 +119,12 @@ class ContrastRelevance:
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"relevance 'contrast': no causal model {str(model)!r}: {error}") from error
         own = policy_tokenizer is not None and policy_tokenizer.get_vocab().items() <= tokenizer.get_vocab().items()
+        if only_own_tokens and not own:
+            raise ConfigurationError(
+                f"relevance 'contrast' with tools: {str(model)!r} has another tokenizer than the policy, so it would "
+                "read a response's text alone, without the tools' calls and results; expected a model with the "
+                "policy's tokens, or none: the policy"
+            )
         return cls(loaded.eval(), tokenizer, own_tokens=own, device=device, **options)
 
     def __call__(

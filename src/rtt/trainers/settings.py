@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from rtt import credit
-from rtt.errors import ConfigurationError, DataError, MissingDependencyError, RTTError, VerifierError
+from rtt.errors import ConfigurationError, RTTError, VerifierError
 from rtt.relevance import RelevanceSource, relevance_names, relevance_source
 from rtt.relevance.discriminator.served import ServedDiscriminator, is_served
 from rtt.relevance.discriminator.source import DiscriminatorRelevance
@@ -352,10 +352,6 @@ def rubric_rewards(reward: Reward, tasks: Iterable[Task], verdicts: Iterable[Seq
     ]
     rewards: list[float] = REWARDS[reward](credit.collate(rows)).tolist()
     return [None if math.isnan(value) else value for value in rewards]
-
-
-UNUSABLE = (ConfigurationError, DataError, MissingDependencyError)
-"""What :func:`rtt.verifiers.verify_batch` raises where a judge cannot be used as it was set up."""
 
 
 @dataclass(frozen=True, slots=True)

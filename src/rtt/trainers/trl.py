@@ -28,11 +28,9 @@ import functools
 import json
 import math
 import random
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from inspect import signature
@@ -61,15 +59,15 @@ from rtt.errors import (
 )
 from rtt.records import Record, records_path, write_records
 from rtt.relevance import RelevanceSource
-from rtt.relevance.discriminator.served import ServedDiscriminator
+from rtt.relevance.discriminator.served import ANSWER_SECONDS, ServedDiscriminator
 from rtt.relevance.discriminator.source import DiscriminatorRelevance
 from rtt.responses import JudgedTurns, Response, join_turns, response_from_turns, special_tokens
 from rtt.rubrics import Task
+from rtt.trainers.background import in_background
 from rtt.trainers.settings import (
     PAPER,
     REWARDS,
     SIGNAL,
-    UNUSABLE,
     CreditSettings,
     Reward,
     UnusableJudge,
@@ -79,7 +77,7 @@ from rtt.trainers.settings import (
 )
 from rtt.trainers.spread import SpreadJudge
 from rtt.verdicts import Outcome, Verdict, credited
-from rtt.verifiers import verify_batch
+from rtt.verifiers import UNUSABLE, verify_batch
 from rtt.verifiers.judge import JudgeReport
 
 if TYPE_CHECKING:
@@ -263,10 +261,10 @@ class RubricReward:
             own_words: [B], what is verified instead of the completions, where RTTTrainer knows it from the tokens.
 
         Raises:
-            ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up, and there
-                is one process. Of several, the one where that is so would leave the others waiting for it: the verdicts
-                are undetermined then, and the error is kept under ``unusable``. Whatever else the judge raises gives
-                undetermined verdicts.
+            ConfigurationError, DataError, MissingDependencyError, JudgeFailureError: the judge cannot be used as it was
+                set up, or cannot go on, and there is one process. Of several, the one where that is so would leave the
+                others waiting for it: the verdicts are undetermined then, and the error is kept under ``unusable``.
+                Whatever else the judge raises gives undetermined verdicts.
         """
         tasks = [_task(line) for line in task]
         if own_words is None:
@@ -295,18 +293,7 @@ class RubricReward:
         """
 
         async def reward(**batch: Any) -> list[float | None]:
-            done: Future[list[float | None]] = Future()
-
-            def work() -> None:
-                done.set_running_or_notify_cancel()
-                try:
-                    done.set_result(self(**batch))
-                except BaseException as error:  # noqa: BLE001  # whoever awaits gets it, whatever it is
-                    done.set_exception(error)
-
-            # not asyncio.to_thread: the interpreter waits for that one's threads, and so for the judge, before it ends
-            threading.Thread(target=work, name=self.__name__, daemon=True).start()
-            return await asyncio.wrap_future(done)
+            return await asyncio.wrap_future(in_background(lambda: self(**batch), self.__name__))
 
         reward.__name__ = self.__name__
         return reward
@@ -453,13 +440,14 @@ class _SameDiscriminator(TrainerCallback):  # type: ignore[misc]  # transformers
 
     FILE = "served_discriminator.json"
 
-    def __init__(self, discriminator: ServedDiscriminator) -> None:
+    def __init__(self, trainer: RTTTrainer, discriminator: ServedDiscriminator) -> None:
+        self.trainer = trainer
         self.discriminator = discriminator
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """A checkpoint says which it was."""
         if args.should_save:
-            file = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / self.FILE
+            file = self.trainer._checkpoint_folder() / self.FILE
             unfinished = file.with_suffix(".tmp")
             unfinished.write_text(json.dumps({"fingerprint": self.discriminator.fingerprint}), encoding="utf-8")
             unfinished.replace(file)
@@ -531,8 +519,9 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         judge: decides the criteria that have no rule. It is asked once a rollout, in a thread of its own; of several
             processes each asks its share of the different questions, whosever they are. What it raises gives
             undetermined verdicts, unless it cannot be used as it was set up (see :class:`RubricReward`); when too many
-            of them failed (``args.judge_max_failed``), training stops. Where training is interrupted, its ``close()``
-            is called if it has one.
+            of them failed (``args.judge_max_failed``), training stops. Where training is interrupted, or a process's
+            share takes longer than half of ``args.ddp_timeout``, its ``close()`` is called if it has one: what it has
+            not answered then has failed.
         **kwargs: as for GRPOTrainer: ``processing_class``, ``peft_config``, ``callbacks``, ``tools``,
             ``environment_factory``, ... A ``rollout_func`` must return ``env_mask``: for each response, 1 on the
             model's own tokens and 0 on the others.
@@ -596,7 +585,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         if judge is not None and _has_company():
             # of gloo and of its own: it is used in the judge's thread, which has neither the GPU's context nor the turn
             group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=args.ddp_timeout))
-            self._rubric_reward.judge = SpreadJudge(judge, group)
+            self._rubric_reward.judge = SpreadJudge(judge, group, time_limit=args.ddp_timeout / 2)
         self._check_tasks()
         if args.response_advantage == "gdpo" and len(self.reward_funcs) > 1:
             raise ConfigurationError(
@@ -634,8 +623,9 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
     def _served(self, address: str) -> RelevanceSource:
         """A discriminator behind an address, which has to be the same one when the run goes on."""
-        discriminator = ServedDiscriminator(address)
-        self._same_discriminator = _SameDiscriminator(discriminator)
+        # an answer that is waited for longer than the process group allows would end the other processes first
+        discriminator = ServedDiscriminator(address, timeout=min(ANSWER_SECONDS, self.args.ddp_timeout / 2))
+        self._same_discriminator = _SameDiscriminator(self, discriminator)
         self.add_callback(self._same_discriminator)
         return DiscriminatorRelevance(discriminator)
 
@@ -649,7 +639,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             )
         template = {"chat_template_kwargs": self._chat_template_kwargs(own=args.relevance_model is None)}
         if args.relevance_model is not None:
-            return {"policy_tokenizer": self._tokenizer, **template}
+            return {"policy_tokenizer": self._tokenizer, "only_own_tokens": bool(self.tools), **template}
         if self.is_fsdp_enabled or self._zero_stage() == 3:
             raise ConfigurationError(
                 "relevance='contrast' reads the policy as a whole, which FSDP and DeepSpeed ZeRO-3 keep in parts; "
@@ -675,7 +665,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
 
         Raises:
             JudgeFailureError: on all processes, when more than ``judge_max_failed`` of a rollout's judged verdicts
-                failed; a checkpoint of the last finished step has then been written.
+                failed, or the processes lost each other while they shared the judge; a checkpoint of the last
+                finished step has then been written.
             RelevanceFailureError: on all processes, when the relevance source of one gives no answer; likewise.
             ConfigurationError, DataError, MissingDependencyError: on all processes, when the judge of one cannot be
                 used as it was set up (no key, a damaged cache); the others name the process.
@@ -761,9 +752,15 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         ]
 
     def _stop_if_a_judge_is_unusable(self, own: RTTError | None) -> None:
-        """Stop all processes: those whose judge cannot be used with their own error, the others with the first one."""
+        """Stop all processes: those whose judge cannot be used with their own error, the others with the first one.
+
+        Where it cannot go on, which is no fault of the setting, all stop alike.
+        """
         kind = next((kind for kind in UNUSABLE if isinstance(own, kind)), None)
         told: list[tuple[type[RTTError] | None, str]] = gather_object([(kind, str(own))])
+        stuck = next((words for first, words in told if first is JudgeFailureError), None)
+        if stuck is not None:
+            raise JudgeFailureError(self._in_this_rollout(stuck)) from own
         if own is not None:
             raise own
         for process, (first, words) in enumerate(told):
@@ -781,6 +778,12 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         )
         if told is not None:
             raise JudgeFailureError(f"{told} {self._way_back()}")
+
+    def _in_this_rollout(self, words: str) -> str:
+        """Why all processes stop, where, and what to do then."""
+        if not self.model.training:
+            return f"in evaluation: {words}"
+        return f"in the rollout for step {self.state.global_step + 1}: {words}; then {self._way_back()}"
 
     def _way_back(self) -> str:
         """What to do once the fault is mended; a checkpoint of the last finished step is there afterwards."""
@@ -873,11 +876,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         words = next((one for one in told if one is not None), None)
         if words is None:
             return relevance
-        if not self.model.training:
-            raise RelevanceFailureError(f"in evaluation: {words}") from failure
-        raise RelevanceFailureError(
-            f"in the rollout for step {self.state.global_step + 1}: {words}; then {self._way_back()}"
-        ) from failure
+        raise RelevanceFailureError(self._in_this_rollout(words)) from failure
 
     def _collate(self, rollout: _Rollout, relevance: Sequence[Any] | None, mask: Tensor) -> credit.CreditBatch:
         """The batch of this process; the group is the prompt's place in the whole batch, over all processes."""
@@ -1004,7 +1003,7 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             )
         ]
         spent: dict[str, float | None] = {}
-        if (report := rollout.report) is not None and "judge_failed" in sums:
+        if (report := rollout.report) is not None and report.criteria:  # of whichever process's responses
             add("judge_cached", report.cached, report.criteria)
             spent = {
                 "judge_calls": report.calls,

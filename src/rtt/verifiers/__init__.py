@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rtt.errors import ConfigurationError, DataError, MissingDependencyError, VerifierError
+from rtt.errors import ConfigurationError, DataError, JudgeFailureError, MissingDependencyError, VerifierError
 from rtt.rule_schemas import canonical_name, parse_arguments
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers.rules import rule_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rtt.rule_schemas import RuleArguments
 
 __all__ = [
+    "UNUSABLE",
     "BatchVerdictSource",
     "Question",
     "VerdictSource",
@@ -40,6 +41,10 @@ __all__ = [
 
 TIME_LIMIT = 1.0
 """Seconds that a rule may take for one response."""
+
+UNUSABLE = (ConfigurationError, DataError, MissingDependencyError, JudgeFailureError)
+"""What a judge raises that gives no verdict, not even an undetermined one: it cannot be used as it was set up, or it
+cannot go on. Whatever else it raises gives undetermined verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ def verify_batch(
     Raises:
         ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up: no key, a
             damaged cache, a library that is not installed.
+        JudgeFailureError: the judge cannot go on.
     """
     found: list[dict[str, Verdict]] = []
     questions: list[tuple[int, Question]] = []
@@ -286,11 +292,12 @@ def judged(
 
     Raises:
         ConfigurationError, DataError, MissingDependencyError: the judge cannot be used as it was set up.
+        JudgeFailureError: the judge cannot go on.
     """
     if isinstance(judge, BatchVerdictSource):
         try:
             answers = judge.verify_batch(questions, progress=progress)
-        except (ConfigurationError, DataError, MissingDependencyError):
+        except UNUSABLE:
             raise
         except Exception as error:  # noqa: BLE001
             return [_failed(question, _in_words(error)) for question in questions]
@@ -303,7 +310,7 @@ def judged(
     for question in questions:
         try:
             verdicts = judge.verify(question.task, question.text, question.criteria)
-        except (ConfigurationError, DataError, MissingDependencyError):
+        except UNUSABLE:
             raise
         except Exception as error:  # noqa: BLE001
             found.append(_failed(question, _in_words(error)))

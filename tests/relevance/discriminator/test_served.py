@@ -115,6 +115,19 @@ def test_what_is_too_much_for_one_request_is_asked_in_several(monkeypatch: pytes
         np.testing.assert_array_equal(one, letters(["c"], text)[1])
 
 
+@pytest.mark.parametrize(("bound", "requests"), [("MAX_TEXTS", [2, 2, 1]), ("MAX_CRITERIA", [2, 1, 2])])
+def test_many_texts_or_criteria_are_asked_in_several_requests(
+    monkeypatch: pytest.MonkeyPatch, bound: str, requests: list[int]
+) -> None:
+    answers = Answers(letters)
+    monkeypatch.setattr(served, bound, 2)
+    criteria, texts = [["c"], ["c"], ["c", "d"], ["c"], ["c"]], ["", "a", "", "b", ""]
+    with serving(answers) as url:
+        found = ServedDiscriminator(url).characters(criteria, texts)
+    assert answers.requests == requests
+    assert [one.shape for one in found] == [(len(k), len(text)) for k, text in zip(criteria, texts, strict=True)]
+
+
 # ---------------------------------------------------------------------------------------------- errors of those who ask
 
 
@@ -199,15 +212,82 @@ def test_a_connection_that_is_cut_is_tried_again() -> None:
         thread.join()
 
 
-def test_a_late_answer_is_none() -> None:
-    class Slow(Answers):
-        def tokens(self, *_: Any, **__: Any) -> Any:
-            time.sleep(0.5)
+class Held(Answers):
+    """Answers only when it is let go."""
 
-    with serving(Slow(letters)) as url:
-        asking = ServedDiscriminator(url, timeout=0.05, retries=0)
+    def __init__(self) -> None:
+        super().__init__(letters)
+        self.go = threading.Event()
+
+    def tokens(self, *arguments: Any, **options: Any) -> list[Any]:
+        found = super().tokens(*arguments, **options)
+        self.go.wait()
+        return found
+
+
+def test_a_late_answer_is_none_and_is_asked_for_once() -> None:
+    held = Held()
+    with serving(held) as url:
+        asking = ServedDiscriminator(url)
+        asking._timeout = 0.3
         with pytest.raises(RelevanceFailureError, match="timed out"):
             asking.characters([["c"]], ["abc"])
+        held.go.set()
+        ServedDiscriminator(url).characters([["c"]] * 2, ["abc"] * 2)  # whatever was asked before is done
+    assert held.requests == [1, 2]
+
+
+def test_what_nobody_waits_for_any_more_is_not_scored() -> None:
+    held = Held()
+    with serving(held) as url, ThreadPoolExecutor(1) as callers:
+        first = callers.submit(ServedDiscriminator(url).characters, [["c"]], ["abc"])
+        while not held.requests:
+            time.sleep(0.01)
+        gone = ServedDiscriminator(url)
+        gone._timeout = 0.3
+        for _ in range(3):
+            with pytest.raises(RelevanceFailureError, match="timed out"):
+                gone.characters([["c"]] * 3, ["abc"] * 3)
+        gone._pool.clear()
+        held.go.set()
+        first.result()
+        ServedDiscriminator(url).characters([["c"]] * 2, ["abc"] * 2)
+    assert held.requests == [1, 2]
+
+
+def test_all_tries_of_a_call_have_one_deadline() -> None:
+    """A server that cuts each connection after a while: asked again, but not for ever."""
+
+    def answer(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(65536)
+                    time.sleep(0.4)
+
+    with serving(Answers(letters)) as url:
+        asking = ServedDiscriminator(url, retries=100)
+    asking._timeout = 1.0
+    with socket.create_server(("127.0.0.1", int(url.rpartition(":")[2]))) as listening:
+        thread = threading.Thread(target=answer, args=(listening,), daemon=True)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(RelevanceFailureError, match=f"no discriminator answers at {url}"):
+            asking.characters([["c"]], ["abc"])
+        assert 0.9 < time.monotonic() - started < 3
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_server_with_too_many_connections_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Answers(letters), limit_concurrency=2) as url:
+        first = ServedDiscriminator(url)
+        with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as other:
+            other.connect()
+            with pytest.raises(RelevanceFailureError, match="too many 503 error responses"):
+                ServedDiscriminator(url, retries=0)
+        np.testing.assert_array_equal(first.characters([["c"]], ["abc"])[0], letters(["c"], "abc")[1])
 
 
 def test_another_discriminator_than_the_run_began_with_is_refused() -> None:
@@ -259,6 +339,8 @@ def test_a_request_is_texts_and_a_number_and_nothing_else(monkeypatch: pytest.Mo
             ({"texts": ["abc", "d"]}, "1 lists of criteria for 2 texts"),
             ({"texts": [1]}, "texts.0: Input should be a valid string"),
             ({"batch_tokens": 2**20}, "batch_tokens: Input should be less than or equal to 65536"),
+            ({"criteria": [[]] * 400_000, "texts": [""] * 400_000}, "texts: List should have at most 8192 items"),
+            ({"criteria": [["c"] * 200_000], "texts": ["a"]}, "200,000 criteria, more than 65,536; ask in several"),
             ({"criteria": [["c"] * 4096], "texts": ["a" * 2**16]}, "268,435,456 criteria x characters, more than"),
         ):
             status, words = post(url, json.dumps({**good, **change}).encode())

@@ -32,7 +32,7 @@ def serve(folder: str, host: str, port: int, device: str) -> None:
 
     from rtt.errors import ConfigurationError
     from rtt.relevance.discriminator.model import Discriminator, fingerprint
-    from rtt.relevance.discriminator.server import application
+    from rtt.relevance.discriminator.server import MAX_CONNECTIONS, application
 
     try:
         discriminator = Discriminator.from_pretrained(folder, device=torch.device(device))
@@ -40,4 +40,5 @@ def serve(folder: str, host: str, port: int, device: str) -> None:
         raise ConfigurationError(f"--device {device}: {error}") from error
     name = fingerprint(folder)
     click.echo(f"discriminator {name[:12]} at http://{host}:{port}", err=True)
-    uvicorn.run(application(discriminator, name), host=host, port=port, access_log=False)
+    app = application(discriminator, name)
+    uvicorn.run(app, host=host, port=port, access_log=False, limit_concurrency=MAX_CONNECTIONS)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -36,6 +37,12 @@ MAX_BODY_BYTES = 32 * 2**20
 MAX_SCORES = 2**27
 """The most criteria x characters of a request, which bound the answer's size."""
 
+MAX_TEXTS = 2**13
+"""The most responses of a request, empty ones too."""
+
+MAX_CRITERIA = 2**16
+"""The most criteria of a request, those of all its responses together."""
+
 MAX_BATCH_TOKENS = 2**16
 """The largest ``batch_tokens``, which bound what the device must hold at once."""
 
@@ -43,10 +50,13 @@ FINGERPRINT_HEADER = "X-RTT-Discriminator"
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 600.0
-"""How long an answer may take, what others asked before included."""
+"""How long an answer may take in all: what others asked before, lost connections and further tries included."""
 
 RETRIES = 6
 """Further tries after a lost connection or a server that is not ready, over a minute in all."""
+
+NOT_READY = (502, 503, 504)
+"""What a server answers that may be asked again."""
 
 Tokens = tuple[npt.NDArray[np.int64] | Sequence[tuple[int, int]], npt.NDArray[np.float32]]
 """The characters of a text's T tokens, [T, 2], and their relevance, [K, T]."""
@@ -101,11 +111,12 @@ class ServedDiscriminator:
     """Asks the discriminator behind an address, from however many threads and processes.
 
     Stands where a :class:`~rtt.relevance.discriminator.Discriminator` does. A lost connection is tried again, for a
-    server may have been restarted. What was asked for first tells which discriminator it is, by its fingerprint.
+    server may have been restarted; an answer that does not come in time is not, for the server may still be at it. What
+    was asked for first tells which discriminator it is, by its fingerprint.
 
     Args:
         url: ``http://HOST:PORT``, as `rtt discriminator serve` prints it.
-        timeout: seconds that an answer may take.
+        timeout: seconds that the answer to a call may take, all tries together.
         retries: further tries after a lost connection or a server that is not ready.
 
     Attributes:
@@ -127,20 +138,15 @@ class ServedDiscriminator:
             ) from error
         _check_url(url)
         self.url = url.rstrip("/")
-        again = urllib3.Retry(
+        self._urllib3 = urllib3
+        self._pool = urllib3.PoolManager()
+        self._retry = urllib3.Retry(
             total=RETRIES if retries is None else retries,
-            read=2,  # an answer that does not come may have been too much to ask
-            redirect=0,
-            raise_on_redirect=False,
-            status_forcelist=(502, 503, 504),
-            raise_on_status=False,
             allowed_methods=None,  # to ask twice changes nothing
             backoff_factor=1,
         )
-        limits = urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout)
-        self._pool = urllib3.PoolManager(retries=again, timeout=limits)
-        self._failures = urllib3.exceptions.HTTPError
-        self.fingerprint = self._request("GET", "/v1/discriminator")[1]
+        self._timeout = timeout
+        self.fingerprint = self._request("GET", "/v1/discriminator", time.monotonic() + timeout)[1]
 
     def characters(
         self,
@@ -162,11 +168,12 @@ class ServedDiscriminator:
             RelevanceFailureError: the server is gone, takes too long, answers something else than it was asked, or has
                 another discriminator by now.
         """
+        deadline = time.monotonic() + self._timeout
         found: list[npt.NDArray[np.float32]] = []
         for portion in _portions(criteria, texts):
             asked, about = criteria[portion], texts[portion]
             body = json.dumps({"criteria": asked, "texts": about, "batch_tokens": batch_tokens}).encode()
-            answer, fingerprint = self._request("POST", "/v1/relevance", body)
+            answer, fingerprint = self._request("POST", "/v1/relevance", deadline, body)
             if fingerprint != self.fingerprint:
                 raise RelevanceFailureError(
                     f"the server at {self.url} has another discriminator ({fingerprint[:12]}) than this run began with "
@@ -186,12 +193,11 @@ class ServedDiscriminator:
                 progress(len(about))
         return found
 
-    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[bytes, str]:
+    def _request(self, method: str, path: str, deadline: float, body: bytes | None = None) -> tuple[bytes, str]:
         """The answer's content and the fingerprint in its header."""
-        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            answer = self._pool.request(method, f"{self.url}{path}", body=body, headers=headers)
-        except self._failures as error:
+            answer = self._answer(method, f"{self.url}{path}", deadline, body)
+        except self._urllib3.exceptions.HTTPError as error:
             raise RelevanceFailureError(
                 f"no discriminator answers at {self.url}: {error}; see to `rtt discriminator serve` there"
             ) from error
@@ -204,17 +210,42 @@ class ServedDiscriminator:
             )
         return answer.data, fingerprint
 
+    def _answer(self, method: str, url: str, deadline: float, body: bytes | None) -> Any:
+        """The answer of a server that is ready.
+
+        Raises:
+            urllib3.exceptions.HTTPError: there is none by the deadline, or in all the tries.
+        """
+        retry = self._retry
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        while True:
+            left = max(deadline - time.monotonic(), 1e-3)  # urllib3 takes no less
+            limits = self._urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
+            try:
+                answer = self._pool.request(
+                    method, url, body=body, headers=headers, timeout=limits, retries=False, redirect=False
+                )
+            except self._urllib3.exceptions.ReadTimeoutError:
+                raise
+            except self._urllib3.exceptions.HTTPError as error:
+                retry = retry.increment(method, url, error=error)
+            else:
+                if answer.status not in NOT_READY:
+                    return answer
+                retry = retry.increment(method, url, response=answer)
+            time.sleep(max(0.0, min(retry.get_backoff_time(), deadline - time.monotonic())))
+
 
 def _portions(criteria: Sequence[Sequence[str]], texts: Sequence[str]) -> Iterator[slice]:
     """The texts in their order, as many together as one request may hold; usually all."""
-    start = length = scores = 0
+    most = np.array([MAX_BODY_BYTES - 2**10, MAX_SCORES, MAX_CRITERIA, MAX_TEXTS])
+    start, size = 0, np.zeros_like(most)
     for b, (asked, text) in enumerate(zip(criteria, texts, strict=True)):
-        own_length, own_scores = len(json.dumps([asked, text])), len(asked) * len(text)
-        if b > start and (length + own_length > MAX_BODY_BYTES - 2**10 or scores + own_scores > MAX_SCORES):
+        own = np.array([len(json.dumps([asked, text])), len(asked) * len(text), len(asked), 1])
+        if b > start and (size + own > most).any():
             yield slice(start, b)
-            start, length, scores = b, 0, 0
-        length += own_length
-        scores += own_scores
+            start, size = b, np.zeros_like(most)
+        size += own
     if texts:
         yield slice(start, len(texts))
 

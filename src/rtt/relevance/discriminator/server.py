@@ -25,9 +25,17 @@ from rtt.relevance.discriminator.served import (
     FINGERPRINT_HEADER,
     MAX_BATCH_TOKENS,
     MAX_BODY_BYTES,
+    MAX_CRITERIA,
     MAX_SCORES,
+    MAX_TEXTS,
     encoded,
 )
+
+MAX_CONNECTIONS = 256
+"""The most connections at once, which bound what requests hold in memory; others are answered 503, and ask again."""
+
+CLIENT_CLOSED_REQUEST = 499
+"""The status of an answer that nobody waits for any more, as nginx has it."""
 
 
 class RelevanceRequest(BaseModel):
@@ -36,13 +44,16 @@ class RelevanceRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     criteria: list[list[str]]
-    texts: list[str]
+    texts: Annotated[list[str], Field(max_length=MAX_TEXTS)]
     batch_tokens: Annotated[int, Field(ge=1, le=MAX_BATCH_TOKENS)]
 
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
         if len(self.criteria) != len(self.texts):
             raise ValueError(f"{len(self.criteria)} lists of criteria for {len(self.texts)} texts")
+        asked_for = sum(map(len, self.criteria))
+        if asked_for > MAX_CRITERIA:
+            raise ValueError(f"{asked_for:,} criteria, more than {MAX_CRITERIA:,}; ask in several requests")
         scores = sum(len(asked) * len(text) for asked, text in zip(self.criteria, self.texts, strict=True))
         if scores > MAX_SCORES:
             raise ValueError(f"{scores:,} criteria x characters, more than {MAX_SCORES:,}; ask in several requests")
@@ -73,7 +84,10 @@ def application(discriminator: Any, fingerprint: str) -> Starlette:
             asked = RelevanceRequest.model_validate_json(await _body(request))
         except ValidationError as error:
             raise HTTPException(400, first_problem(error)) from None
-        answer = await run_sync(score, asked, limiter=one_at_a_time)
+        async with one_at_a_time:
+            if await request.is_disconnected():  # it waited too long, or was stopped
+                return Response(status_code=CLIENT_CLOSED_REQUEST)
+            answer = await run_sync(score, asked)
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
     return Starlette(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rtt.rubrics import Task
     from rtt.verdicts import Verdict
 
+DAY = 86_400.0
+"""The seconds that a server may take for all that is asked at once: of `rtt relevance`, a whole file."""
+
 
 class DiscriminatorRelevance:
     """Relevance from a trained discriminator: ``w[i,k,t] = sigmoid(f(c_k, o_i)[t])``, arXiv:2604.02795.
@@ -55,7 +58,7 @@ class DiscriminatorRelevance:
                 raise ConfigurationError(
                     f"device={str(device)!r} for the discriminator at {folder}, whose server has its own; drop it"
                 )
-            return cls(ServedDiscriminator(folder), batch_tokens=batch_tokens)
+            return cls(ServedDiscriminator(folder, timeout=DAY), batch_tokens=batch_tokens)
         from rtt.relevance.discriminator.model import Discriminator
 
         return cls(Discriminator.from_pretrained(folder, device=device), batch_tokens=batch_tokens)

@@ -14,11 +14,11 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from rtt.responses import Response, Tokenizer, response_from_tokens
 from rtt.rubrics import Task
-from rtt.trainers.settings import UNUSABLE, UnusableJudge, rubric_rewards
+from rtt.trainers.settings import UnusableJudge, rubric_rewards
 from rtt.trainers.verl.payload import FIELD, Payload
 from rtt.trainers.verl.settings import NAME, read_settings
 from rtt.verdicts import Verdict
-from rtt.verifiers import verify_batch
+from rtt.verifiers import UNUSABLE, verify_batch
 
 
 @register(NAME)

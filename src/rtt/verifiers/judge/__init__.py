@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 
 from rtt.endpoints import Connection, Endpoint, NoAnswer
-from rtt.errors import ConfigurationError, VerifierError
+from rtt.errors import ConfigurationError
 from rtt.json_lines import LineError, decode_text
 from rtt.verdicts import Outcome, Verdict
 from rtt.verifiers import Question
@@ -232,7 +232,7 @@ class Judge:
         self._endpoint.check_key()
 
     def close(self) -> None:
-        """Give up what is under way, from whichever thread asked for it; what was answered is in the cache."""
+        """Give up what is under way, from whichever thread asked for it: it fails, and what was answered counts."""
         self._line.cancel()
 
     def verify(self, task: Task, text: str, criteria: Sequence[Criterion]) -> list[Verdict]:
@@ -258,14 +258,14 @@ class Judge:
                 cache.
 
         Returns:
-            Undetermined verdicts where the model could not tell, and where there is no usable answer (``failed``).
+            Undetermined verdicts where the model could not tell, and where there is no usable answer, or none yet when
+            the judge was closed (``failed``).
             After an answer that every further request would get as well (the key is refused, no such model), the rest
             of these questions are not asked; those of the next call are.
 
         Raises:
             ConfigurationError: the environment variable with the key is not set.
             DataError: the cache cannot be read or written.
-            VerifierError: the judge was closed meanwhile.
         """
         if not questions:
             return []
@@ -287,7 +287,12 @@ class Judge:
                 if item.key in kept:
                     finish(item, kept[item.key], "cached")
             if left := [item for item in wanted if item.key not in kept]:
-                self._line.run(self._ask_all, self._calls(left), cache, finish)
+                try:
+                    self._line.run(self._ask_all, self._calls(left), cache, finish)
+                except NoAnswer as closed:
+                    for item in left:
+                        if any(verdicts[question][k] is None for question, k in item.places):
+                            finish(item, closed, "asked")
         return [[verdict for verdict in row if verdict is not None] for row in verdicts]
 
     # ------------------------------------------------------------------------------------------- what is to be asked
@@ -595,7 +600,11 @@ class _Line:
             return self._portal, self._session
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Run ``work(session, *arguments)`` in the loop to its end, or to this thread's interruption."""
+        """Run ``work(session, *arguments)`` in the loop to its end, or to this thread's interruption.
+
+        Raises:
+            NoAnswer: it was cancelled.
+        """
         with self._entered():
             portal, session = self._started()
             future: Future[None] = portal.start_task_soon(work, session, *arguments)
@@ -603,7 +612,7 @@ class _Line:
             try:
                 future.result()
             except CancelledError:
-                raise VerifierError("the judge was closed while it was asked") from None
+                raise NoAnswer("closed", "the judge was closed while it was asked") from None
             except BaseException:  # a KeyboardInterrupt above all
                 future.cancel()
                 raise
