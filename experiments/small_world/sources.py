@@ -86,7 +86,7 @@ def locate(
         assert discriminator is not None
         found = discriminator.probabilities(sampled.every_prompt, sampled.tokens)
     else:
-        found = np.where(exact, np.float32(1), world.relevance(judged, source.missing))
+        found = world.relevance(judged, source.missing)
         if source.name == "flipped":
             found = np.where(rng.random(shape) < source.flips, 1 - found, found)
         elif source.name == "shuffled":

@@ -12,8 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-from scripted_run import Scripted, config
+from scripted_run import Scripted, config, train
 
 from rtt.demo.models import tiny_model
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
@@ -42,11 +41,7 @@ def main() -> None:
     args = config(str(output_dir), num_generations=len(RESPONSES))
     judge = Judge("m", base_url=url, cache=output_dir / f"cache-{process}", request={"user": process})
     trainer = Judged(model=model, args=args, train_dataset=[task()], processing_class=tokenizer, judge=judge)
-    trainer.train()
-    if trainer.accelerator.is_main_process:
-        trainer.state.save_to_json(f"{output_dir}/state.json")
-    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
-        torch.distributed.destroy_process_group()
+    train(trainer, output_dir)
 
 
 if __name__ == "__main__":

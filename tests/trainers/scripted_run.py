@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -75,17 +76,22 @@ def config(output_dir: str, **options: Any) -> RTTConfig:
     return RTTConfig(output_dir=output_dir, **{**settings, **options})
 
 
+def train(trainer: RTTTrainer, output_dir: str | Path) -> None:
+    """Train in this process, one of several perhaps, and leave the state behind."""
+    trainer.train()
+    if trainer.accelerator.is_main_process:
+        trainer.state.save_to_json(f"{output_dir}/state.json")
+    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
+        torch.distributed.destroy_process_group()
+
+
 def main() -> None:
     output_dir, options = sys.argv[1], json.loads(sys.argv[2])
     model, tokenizer = tiny_model()
     trainer = Scripted(
         model=model, args=config(output_dir, **options), train_dataset=tasks(), processing_class=tokenizer
     )
-    trainer.train()
-    if trainer.accelerator.is_main_process:
-        trainer.state.save_to_json(f"{output_dir}/state.json")
-    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
-        torch.distributed.destroy_process_group()
+    train(trainer, output_dir)
 
 
 if __name__ == "__main__":

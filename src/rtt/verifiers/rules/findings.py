@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtt.errors import VerifierError
 from rtt.verdicts import Polarity, Scope, Span
@@ -136,13 +136,19 @@ def counted(found: Sequence[Bounds], relation: str, number: int, noun: str, coun
 def exactly(found: Sequence[Bounds], number: int, reason: str) -> Finding:
     """The finding of a rule that asks for exactly so many things, each of which can be pointed at.
 
-    Satisfied: they support. Too few: they are progress, and something is missing. Too many: the surplus violates. The
-    whole response carries each of these verdicts, since one more would be as wrong as one less: credit for the things
-    alone pushes their number one way (docs/which-variant.md).
+    Satisfied: they support. Too few: they are progress, and something is missing. Too many: the surplus violates. See
+    :func:`of_exact_count` for who carries it.
     """
     count = len(found)
     if count == number:
-        return Finding(True, reason, located(found, "support"), "response")
-    if count < number:
-        return Finding(False, reason, located(found, "support"), "response", missing=True)
-    return Finding(False, reason, located(found[number:], "violation"), "response")
+        return of_exact_count(present(found, reason))
+    return of_exact_count(absent(reason, found) if count < number else offending(found[number:], reason))
+
+
+def of_exact_count(finding: Finding) -> Finding:
+    """The same, carried by the whole response; its spans only show what was counted.
+
+    One more would be as wrong as one less: credit for the things alone pushes their number one way
+    (docs/which-variant.md).
+    """
+    return replace(finding, scope="response")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, offending, whole
+from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, of_exact_count, offending, whole
 from rtt.verifiers.rules.muldimif.text import lines_of, trimmed
 from rtt.verifiers.rules.text import bare_word, sentences, stripped
 
@@ -117,7 +116,7 @@ def limited(
 
     Evidence, satisfied: the whole response. Too many: what follows the last one that is allowed violates, up to
     ``tail``; delete it and the verdict turns. Too few: all that is there supports, and something is missing. Of
-    ``exactly`` the whole response carries each verdict, see :func:`rtt.verifiers.rules.findings.exactly`.
+    ``exactly`` the whole response carries each verdict, see :func:`rtt.verifiers.rules.findings.of_exact_count`.
 
     Args:
         relation: ``at least``, ``at most``, ``exactly``, ``more than``, ``fewer than`` or ``less than``.
@@ -129,7 +128,7 @@ def limited(
         finding = offending([(items[most][0], stripped(text)[1] if tail is None else tail)], reason)
     else:
         finding = whole(True, reason) if len(items) >= least else absent(reason, [stripped(text)])
-    return replace(finding, scope="response") if relation == "exactly" else finding
+    return of_exact_count(finding) if relation == "exactly" else finding
 
 
 def last_sign(text: str, bounds: Bounds) -> int:

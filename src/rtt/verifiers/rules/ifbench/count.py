@@ -14,7 +14,7 @@ from rtt.verifiers.rules.findings import (
     absent,
     counted,
     exactly,
-    located,
+    of_exact_count,
     offending,
     present,
     whole,
@@ -231,11 +231,9 @@ def keywords_often(
         if len(places) != number:
             wrong.append(f"{keyword.strip()!r}: {len(places)}, expected {number}")
     if not wrong:
-        return Finding(True, "each keyword as often as asked for", located(found, "support"), "response")
+        return of_exact_count(present(found, "each keyword as often as asked for"))
     reason = "; ".join(wrong)
-    if surplus:
-        return Finding(False, reason, located(surplus, "violation"), "response", missing=too_few)
-    return Finding(False, reason, located(found, "support"), "response", missing=True)
+    return of_exact_count(offending(surplus, reason, missing=too_few) if surplus else absent(reason, found))
 
 
 RULES: Mapping[str, RegisteredRule] = {

@@ -9,7 +9,17 @@ import re
 from collections.abc import Callable, Sequence
 
 from rtt.rule_schemas.ifeval import NthParagraphFirstWord, NumberParagraphs, NumberSentences, NumberWords
-from rtt.verifiers.rules.findings import Bounds, Deadline, Finding, absent, exactly, located, offending, present, whole
+from rtt.verifiers.rules.findings import (
+    Bounds,
+    Deadline,
+    Finding,
+    absent,
+    exactly,
+    of_exact_count,
+    offending,
+    present,
+    whole,
+)
 from rtt.verifiers.rules.text import NOT_BLANK, NOT_BLANK_RUN, WORD, sentences, stripped
 
 
@@ -75,8 +85,7 @@ def divided(text: str, dividers: Sequence[Bounds], number: int) -> Finding:
     reason = f"{count} paragraphs, expected {number}"
     if empty:
         reason = f"an empty paragraph between two dividers; {reason}"
-        spans = located([*empty, *parting[number - 1 :]], "violation")
-        return Finding(False, reason, spans, "response", missing=count < number)
+        return of_exact_count(offending([*empty, *parting[number - 1 :]], reason, missing=count < number))
     return exactly(parting, number - 1, reason) if count else absent(reason)
 
 
