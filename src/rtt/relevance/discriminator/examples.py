@@ -198,8 +198,8 @@ def from_verdict(
 ) -> Example | None:
     """The example that a verdict with its evidence gives; None where the verifier could not tell.
 
-    Evidence that decides (support of a satisfied criterion, violation of a violated one) goes before the verdict's
-    scope, as in :class:`rtt.relevance.evidence.EvidenceRelevance`.
+    Where the whole response carries the verdict all of it is relevant, whatever its evidence shows, as in
+    :class:`rtt.relevance.evidence.EvidenceRelevance`.
 
     Args:
         criterion_text: the criterion in the words that the model is to read, the verdict's own or others.
