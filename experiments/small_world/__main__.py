@@ -21,6 +21,7 @@ def main() -> None:
         pretrain   two base models and their discriminators, two minutes each
         tune       the same number of settings for each method
         run        the headline, or another stage by name
+        holes      a verifier with a hole, and which alarms it sets off
         gradient   each estimator's update against the true gradient
         report     tables and plots from what there is
     Runs are lines of results/small_world/*.jsonl; what has its line is not run again.
@@ -82,6 +83,17 @@ def run(stages: tuple[str, ...], seeds: int | None, workers: int) -> None:
 def stress(workers: int) -> None:
     """Noisy, one-sided, all-passing verifiers, and one with a planted hole: the same as ``run stress``."""
     _do(plans.STAGES["stress"](), plans.RESULTS / "stress.jsonl", workers)
+
+
+@main.command()
+@_workers
+def holes(workers: int) -> None:
+    """A verifier with a planted hole: how fast it is found, and whether the alarms of `rtt audit` fire first."""
+    from experiments.small_world.holes import audited
+
+    file = plans.RESULTS / "holes.jsonl"
+    number = run_all(plans.holes(), file, workers, work=audited)
+    click.echo(f"{file}: {counted(number, 'run')} done")
 
 
 @main.command()

@@ -5,6 +5,7 @@ tuning      in each world six settings for each method on one seed, the best thr
 headline, harder                ten fresh seeds: 2-5 and 6-8 criteria a prompt
 second, second-relevance        ten others: what the first series taught, also on longer texts with a larger policy
 remedies, relevance, stress     the first of these seeds, 2-5 criteria
+holes                           three others
 """
 
 from __future__ import annotations
@@ -233,6 +234,20 @@ def stress() -> list[Run]:
 def second_stress() -> list[Run]:
     """The default method under verifiers that err."""
     return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), ("group*",), SEEDS[:3], **how)]
+
+
+HOLE_SEEDS = (500, 501, 502)
+HOLED = ("grpo-csr", "gdpo", "rtt-csr-raw", "group*")
+
+
+def holes() -> list[Run]:
+    """A planted hole, seen by the alarms too: with the evidence of the true verdicts, with its own, and without it."""
+    localised = tuple(method for method in HOLED if METHODS[method].partition)
+    return [
+        *_runs("holes", ("2-5",), HOLED, HOLE_SEEDS, hole=True),
+        *_runs("holes", ("2-5",), localised, HOLE_SEEDS, hole="named"),
+        *_runs("holes", ("2-5",), HOLED, HOLE_SEEDS),
+    ]
 
 
 QUICK = ("grpo-aon", "grpo-csr", "gdpo", "rtt-csr", "group*")

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ from experiments.small_world.world import (
     Prompts,
     Scale,
 )
+from rtt.credit import CreditBatch
 
 MODELS = Path("runs/small_world")
 """Where base models and discriminators are kept."""
@@ -79,7 +80,7 @@ class Run:
         flips: the share of verdicts that the verifier turns.
         false_passes, false_fails: the share of violated criteria passed, of satisfied ones failed.
         all_pass: the verifier passes everything: what a method does once all is mastered.
-        hole: whether ``HOLE`` is there.
+        hole: whether ``HOLE`` is there; ``"named"`` where the verifier also gives its words as the evidence.
     """
 
     stage: str
@@ -93,7 +94,7 @@ class Run:
     false_passes: float = 0.0
     false_fails: float = 0.0
     all_pass: bool = False
-    hole: bool = False
+    hole: bool | Literal["named"] = False
 
     @property
     def key(self) -> str:
@@ -102,7 +103,7 @@ class Run:
 
 
 def told(run: Run, judged: Judged, tokens: Ints, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """The verdicts [B K] as the run's verifier gives them; evidence stays that of the true ones."""
+    """The verdicts [B K] as the run's verifier gives them; evidence stays that of the true ones, but see ``named``."""
     verdicts = judged.verdicts.copy()
     if run.flips or run.false_passes or run.false_fails:
         chance = rng.random(verdicts.shape)
@@ -117,6 +118,49 @@ def told(run: Run, judged: Judged, tokens: Ints, rng: np.random.Generator) -> np
 def uses_hole(tokens: Ints) -> world.Bools:
     """[B], which responses are passed whatever they say."""
     return (tokens == HOLE[0]).any(axis=1) & (tokens == HOLE[1]).any(axis=1)
+
+
+def named(sampled: Sampled) -> Sampled:
+    """The responses as a verifier shows them that found what it wanted in ``HOLE``: its words carry all verdicts."""
+    judged, holed = sampled.judged, uses_hole(sampled.tokens)
+    words = np.isin(sampled.tokens, HOLE)[:, None]
+    return replace(
+        sampled,
+        judged=replace(
+            judged,
+            evidence=np.where(holed[:, None, None], words, judged.evidence),
+            kind=np.where(holed[:, None], world.SPANS, judged.kind),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step as it was before its update: B responses, K criteria, T tokens.
+
+    Attributes:
+        step: 1-based.
+        sampled: the responses with the evidence that credit is given by.
+        verdicts: [B K], as the verifier gave them.
+        true: [B K], as they are.
+        batch: the batch of credit.
+        responses: [B], the response-level advantages.
+        tokens: [B T], the token-level ones.
+        advantages: [B T], both.
+        weight: lambda.
+        entropy: of the policy, nats a token.
+    """
+
+    step: int
+    sampled: Sampled
+    verdicts: np.ndarray[Any, Any]
+    true: np.ndarray[Any, Any]
+    batch: CreditBatch
+    responses: torch.Tensor
+    tokens: torch.Tensor
+    advantages: torch.Tensor
+    weight: float
+    entropy: float
 
 
 @lru_cache(maxsize=2)
@@ -175,13 +219,16 @@ def sample(policy: Policy, prompts: Prompts, copies: int, generator: torch.Gener
     return Sampled(tokens, prompts, copies, world.judge(tokens, prompts.repeat(copies)))
 
 
-def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any]:
+def train(
+    run: Run, models: Path = MODELS, quick: bool = False, watch: Callable[[Step], None] | None = None
+) -> dict[str, Any]:
     """Train one policy and evaluate it.
 
     Args:
         run: what to do.
         models: where the base models are.
         quick: evaluate on few prompts, for tests.
+        watch: is shown every step.
 
     Returns:
         The line of the run, without its commit.
@@ -207,10 +254,15 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
         began = time.process_time()
         prompts, _ = facts.draw(PROMPTS_PER_STEP, place.criteria, rng)
         sampled = sample(policy, prompts, GROUP_SIZE, generator)
-        verdicts = told(run, sampled.judged, sampled.tokens, noise)
+        true, verdicts = sampled.judged.verdicts, told(run, sampled.judged, sampled.tokens, noise)
+        if run.hole == "named":
+            sampled = named(sampled)
         responses, tokens, batch = parts(method, sampled, verdicts, noise, policy, discriminator)
         advantages = join(responses, tokens, batch, weight)
-        logs, _ = policy.log_probabilities(prompts, torch.from_numpy(sampled.tokens), GROUP_SIZE)
+        logs, entropy = policy.log_probabilities(prompts, torch.from_numpy(sampled.tokens), GROUP_SIZE)
+        if watch is not None:
+            mean = float(entropy.detach()[batch.mask].mean())
+            watch(Step(step, sampled, verdicts, true, batch, responses, tokens, advantages, weight, mean))
         loss = -(advantages * logs)[batch.mask].sum() / batch.mask.sum()
         optimiser.zero_grad()
         loss.backward()
@@ -220,7 +272,7 @@ def train(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, Any
         if step % 25 == 0 and step < run.steps:
             found = evaluate(policy, prompts_watched, 1, run.seed)
             curve.append({"step": step, "seconds": round(seconds, 2), **_rounded(found)})
-    final = evaluate(policy, held_out_prompts(place, 16 if quick else 256), 3, run.seed, run.hole)
+    final = evaluate(policy, held_out_prompts(place, 16 if quick else 256), 3, run.seed, bool(run.hole))
     final["unseen"] = evaluate(policy, held_out_kinds(16 if quick else 96, place.scale), 2, run.seed)
     return {
         "key": run.key,
@@ -257,11 +309,20 @@ def _rounded(result: dict[str, Any]) -> dict[str, Any]:
 # --------------------------------------------------------------------------------- many runs
 
 
-def run_all(runs: Iterable[Run], file: Path, workers: int = 2, models: Path = MODELS) -> int:
-    """Do the runs that have no line in ``file`` yet, in order, and append theirs; says how many that were."""
+def run_all(
+    runs: Iterable[Run],
+    file: Path,
+    workers: int = 2,
+    models: Path = MODELS,
+    work: Callable[..., dict[str, Any]] = train,
+) -> int:
+    """Do the runs that have no line in ``file`` yet, in order, and append theirs; says how many that were.
+
+    ``work(run, models=...)`` gives the line of a run.
+    """
     missing = waiting(runs, file)
     _prepare(missing, models)
-    append_lines(missing, partial(train, models=models), file, workers)
+    append_lines(missing, partial(work, models=models), file, workers)
     return len(missing)
 
 

@@ -107,6 +107,7 @@ def audit(
         Sums(),
         Lengths(),
         Stuffing(),
+        Loopholes(),
     ]
     groups: dict[tuple[int, str, tuple[str, ...]], list[_Earned]] = {}
     step: int | None = None
@@ -1134,6 +1135,119 @@ class Stuffing(_Watch):
                 steps=(min(varied), max(varied)),
                 numbers={"start": _number(line.start), "end": _number(line.end)},
             )
+
+
+@dataclass(slots=True)
+class _Word:
+    """What the responses with a word, and those of the same groups without it, earned."""
+
+    responses: int = 0
+    passed: int = 0
+    without: int = 0
+    places: int = 0
+    tasks: set[str] = field(default_factory=set)
+    steps: _Steps = field(default_factory=_Steps)
+
+
+class Loopholes(_Watch):
+    """A word that opens every door: with it all criteria of any task are met, without it they are not.
+
+    That is what a verifier with a hole, or a judge that can be talked into a yes, looks like from outside. Responses are
+    compared within their group, so that neither a hard task nor a policy that learns looks like one. Only groups count
+    in which at least ``VARYING`` criteria vary: what is right for one of them is a matter of luck for the other. A word
+    that the task itself names does not count there, and a word counts only from ``MIN_TASKS`` tasks on.
+
+    ``PASSED`` 0.9 of at least ``MIN_RESPONSES`` responses with it meet everything, and ``WITHOUT`` half of the others or
+    fewer, weighed as those with it. The word must have spread, too: its responses stand ``LATER`` a quarter of the
+    steps' standard deviation later than all (a share that rises evenly from nothing gives 0.58), which keeps apart
+    words that mark a whole response off from an empty one.
+    """
+
+    VARYING = 2
+    PASSED = 0.9
+    WITHOUT = 0.5
+    LATER = 0.25
+    MIN_RESPONSES = 32
+    MIN_TASKS = 4
+    SHOWN = 3
+    _WORD: ClassVar[re.Pattern[str]] = re.compile(r"\w+")
+
+    def __init__(self) -> None:
+        self.step: dict[tuple[int, str, tuple[str, ...]], list[_Seen]] = defaultdict(list)
+        self.words: dict[str, _Word] = defaultdict(_Word)
+        self.responses = self.sum = self.squares = 0
+
+    def see(self, seen: _Seen) -> None:
+        """Keep the response until its step is over."""
+        record = seen.record
+        self.step[record.group, record.task.id, seen.ids].append(seen)
+        self.responses += 1
+        self.sum += record.step
+        self.squares += record.step**2
+
+    def end_step(self) -> None:
+        """Compare, group by group, the responses with a word to those without."""
+        for rows in self.step.values():
+            determined = [seen for seen in rows if None not in seen.earned]
+            varying = sum(len({seen.earned[k] for seen in determined}) == 2 for k in range(len(rows[0].ids)))
+            if varying >= self.VARYING:
+                self._compare(determined)
+        self.step.clear()
+
+    def _compare(self, rows: Sequence[_Seen]) -> None:
+        task = rows[0].record.task
+        asked = " ".join([*(message.content for message in task.prompt), *(c.text for c in task.rubric.criteria)])
+        named = set(self._WORD.findall(asked.lower()))
+        passed = [all(seen.earned) for seen in rows]
+        having: dict[str, list[bool]] = defaultdict(list)
+        for seen, everything in zip(rows, passed, strict=True):
+            for word in set(self._WORD.findall(seen.record.response.text.lower())) - named:
+                having[word].append(everything)
+        step = rows[0].record.step
+        for word, found in having.items():
+            others = len(rows) - len(found)
+            if not others:
+                continue
+            counts = self.words[word]
+            counts.responses += len(found)
+            counts.passed += sum(found)
+            counts.without += round(len(found) * (sum(passed) - sum(found)) * _ONE / others)
+            counts.places += len(found) * step
+            if len(counts.tasks) < self.MIN_TASKS:
+                counts.tasks.add(task.id)
+            counts.steps.add(step)
+
+    def alarms(self) -> Iterator[Alarm]:
+        """One alarm for all such words: what stands beside the one that opens the door looks like it."""
+        if not self.responses:
+            return
+        middle = self.sum / self.responses
+        spread = math.sqrt(max(self.squares / self.responses - middle**2, 0))
+        found = [
+            (word, counts)
+            for word, counts in self.words.items()
+            if counts.responses >= self.MIN_RESPONSES
+            and len(counts.tasks) >= self.MIN_TASKS
+            and counts.passed >= self.PASSED * counts.responses
+            and counts.without <= self.WITHOUT * counts.responses * _ONE
+            and counts.places / counts.responses >= middle + self.LATER * spread > middle
+        ]
+        if not found:
+            return
+        found.sort(key=lambda item: (-item[1].passed, item[0]))
+        word, counts = found[0]
+        words = ", ".join(repr(word[:40]) for word, _ in found[: self.SHOWN])
+        passed, without = counts.passed / counts.responses, counts.without / counts.responses / _ONE
+        yield Alarm(
+            "loophole",
+            "warning",
+            f"Responses with {words} meet all criteria of their tasks ({_percent(passed)} of {counts.responses:,}), "
+            f"those of the same groups without it do not ({_percent(without)}), and more and more have it.",
+            "Read them with `rtt show`: a check that can be fooled, or a judge that is told what to say. Mend it before "
+            "you train on (`rtt judge check` for a judge); go on from a checkpoint from before.",
+            steps=counts.steps.both,
+            numbers={"responses": counts.responses, "passed": _number(passed), "without": _number(without)},
+        )
 
 
 _PATTERN = re.compile(r"[.^$*+?{}\[\]\\|()]")
