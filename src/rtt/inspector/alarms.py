@@ -1139,10 +1139,23 @@ class Stuffing(_Watch):
 
 @dataclass(slots=True)
 class _Word:
-    """What the responses with a word, and those of the same groups without it, earned."""
+    """Responses with a word, in groups that have some without it; what they, and those without, earned. Sums are fixed.
+
+    Attributes:
+        responses: how many have it.
+        passed: of them, how many met all criteria.
+        expected: how many would, if the word made no difference.
+        variance: of that number.
+        without: the share of those without it that met all, added up once for each response with it.
+        places: their steps, added up.
+        tasks: some of their tasks, at most as many as are asked for.
+        steps: where they stand.
+    """
 
     responses: int = 0
     passed: int = 0
+    expected: int = 0
+    variance: int = 0
     without: int = 0
     places: int = 0
     tasks: set[str] = field(default_factory=set)
@@ -1150,24 +1163,25 @@ class _Word:
 
 
 class Loopholes(_Watch):
-    """A word that opens every door: with it all criteria of any task are met, without it they are not.
+    """A word that opens doors: with it responses meet all criteria of any task far more often, and it spreads.
 
-    That is what a verifier with a hole, or a judge that can be talked into a yes, looks like from outside. Responses are
-    compared within their group, so that neither a hard task nor a policy that learns looks like one. Only groups count
-    in which at least ``VARYING`` criteria vary: what is right for one of them is a matter of luck for the other. A word
-    that the task itself names does not count there, and a word counts only from ``MIN_TASKS`` tasks on.
+    That is what a verifier with a hole, or a judge that can be talked into a yes, looks like from outside. Responses
+    are compared within their group, so that neither a hard task nor a policy that learns looks like one. Left out are
 
-    ``PASSED`` 0.9 of at least ``MIN_RESPONSES`` responses with it meet everything, and ``WITHOUT`` half of the others or
-    fewer, weighed as those with it. The word must have spread, too: its responses stand ``LATER`` a quarter of the
-    steps' standard deviation later than all (a share that rises evenly from nothing gives 0.58), which keeps apart
-    words that mark a whole response off from an empty one.
+    * groups in which fewer than ``VARYING`` criteria vary: a word that one criterion asks for is luck for the others;
+    * words that the task itself names, and words of fewer than ``MIN_TASKS`` tasks;
+    * responses less than half or more than twice as long as the group's median: an empty one fails all criteria, and
+      any word at all tells it from the others.
+
+    ``SCORE``: how many standard deviations more meet everything than would by chance (Mantel and Haenszel); 6 holds for
+    all words of a language together. ``LIFT`` 0.15: a difference that matters, even where the hole takes more than this
+    one word. ``TREND`` standard errors later than all compared responses stand those with the word: the policy moves
+    towards it.
     """
 
     VARYING = 2
-    PASSED = 0.9
-    WITHOUT = 0.5
-    LATER = 0.25
-    MIN_RESPONSES = 32
+    SCORE = 6.0
+    LIFT = 0.15
     MIN_TASKS = 4
     SHOWN = 3
     _WORD: ClassVar[re.Pattern[str]] = re.compile(r"\w+")
@@ -1175,78 +1189,88 @@ class Loopholes(_Watch):
     def __init__(self) -> None:
         self.step: dict[tuple[int, str, tuple[str, ...]], list[_Seen]] = defaultdict(list)
         self.words: dict[str, _Word] = defaultdict(_Word)
-        self.responses = self.sum = self.squares = 0
+        self.compared = self.places = self.squares = 0
 
     def see(self, seen: _Seen) -> None:
         """Keep the response until its step is over."""
-        record = seen.record
-        self.step[record.group, record.task.id, seen.ids].append(seen)
-        self.responses += 1
-        self.sum += record.step
-        self.squares += record.step**2
+        self.step[seen.record.group, seen.record.task.id, seen.ids].append(seen)
 
     def end_step(self) -> None:
         """Compare, group by group, the responses with a word to those without."""
         for rows in self.step.values():
-            determined = [seen for seen in rows if None not in seen.earned]
-            varying = sum(len({seen.earned[k] for seen in determined}) == 2 for k in range(len(rows[0].ids)))
-            if varying >= self.VARYING:
-                self._compare(determined)
+            middle = statistics.median(len(seen.record.response.text) for seen in rows)
+            rows = [
+                seen
+                for seen in rows
+                if None not in seen.earned and middle <= 2 * len(seen.record.response.text) <= 4 * middle
+            ]
+            if (
+                sum(len(set(column)) == 2 for column in zip(*(seen.earned for seen in rows), strict=True))
+                >= self.VARYING
+            ):
+                self._compare(rows)
         self.step.clear()
 
     def _compare(self, rows: Sequence[_Seen]) -> None:
-        task = rows[0].record.task
-        asked = " ".join([*(message.content for message in task.prompt), *(c.text for c in task.rubric.criteria)])
-        named = set(self._WORD.findall(asked.lower()))
-        passed = [all(seen.earned) for seen in rows]
+        record, n = rows[0].record, len(rows)
+        texts = [*(message.content for message in record.task.prompt), *(c.text for c in rows[0].criteria)]
+        named = {word for text in texts for word in self._WORD.findall(text.lower())}
         having: dict[str, list[bool]] = defaultdict(list)
-        for seen, everything in zip(rows, passed, strict=True):
+        for seen in rows:
             for word in set(self._WORD.findall(seen.record.response.text.lower())) - named:
-                having[word].append(everything)
-        step = rows[0].record.step
+                having[word].append(all(seen.earned))
+        passed = sum(all(seen.earned) for seen in rows)
+        self.compared += n
+        self.places += n * record.step
+        self.squares += n * record.step**2
         for word, found in having.items():
-            others = len(rows) - len(found)
+            own, others = len(found), n - len(found)
             if not others:
                 continue
             counts = self.words[word]
-            counts.responses += len(found)
+            counts.responses += own
             counts.passed += sum(found)
-            counts.without += round(len(found) * (sum(passed) - sum(found)) * _ONE / others)
-            counts.places += len(found) * step
+            counts.expected += _fixed(own * passed / n)
+            counts.variance += _fixed(own * others * passed * (n - passed) / (n**2 * (n - 1)))
+            counts.without += _fixed(own * (passed - sum(found)) / others)
+            counts.places += own * record.step
+            counts.steps.add(record.step)
             if len(counts.tasks) < self.MIN_TASKS:
-                counts.tasks.add(task.id)
-            counts.steps.add(step)
+                counts.tasks.add(record.task.id)
+
+    def _score(self, counts: _Word) -> float:
+        if len(counts.tasks) < self.MIN_TASKS or not counts.variance:
+            return 0.0
+        middle = self.places / self.compared
+        error = math.sqrt((self.squares / self.compared - middle**2) / counts.responses)
+        spreads = counts.places / counts.responses - middle > TREND * error
+        lifted = counts.passed - counts.without / _ONE >= self.LIFT * counts.responses
+        score = (counts.passed - counts.expected / _ONE) / math.sqrt(counts.variance / _ONE)
+        return score if spreads and lifted else 0.0
 
     def alarms(self) -> Iterator[Alarm]:
-        """One alarm for all such words: what stands beside the one that opens the door looks like it."""
-        if not self.responses:
-            return
-        middle = self.sum / self.responses
-        spread = math.sqrt(max(self.squares / self.responses - middle**2, 0))
-        found = [
-            (word, counts)
-            for word, counts in self.words.items()
-            if counts.responses >= self.MIN_RESPONSES
-            and len(counts.tasks) >= self.MIN_TASKS
-            and counts.passed >= self.PASSED * counts.responses
-            and counts.without <= self.WITHOUT * counts.responses * _ONE
-            and counts.places / counts.responses >= middle + self.LATER * spread > middle
-        ]
+        """One for all such words: what stands beside the word that opens the door looks like it."""
+        scores = {word: self._score(counts) for word, counts in self.words.items()}
+        found = sorted((word for word in scores if scores[word] >= self.SCORE), key=lambda word: (-scores[word], word))
         if not found:
             return
-        found.sort(key=lambda item: (-item[1].passed, item[0]))
-        word, counts = found[0]
-        words = ", ".join(repr(word[:40]) for word, _ in found[: self.SHOWN])
+        counts = self.words[found[0]]
         passed, without = counts.passed / counts.responses, counts.without / counts.responses / _ONE
+        others = "; so do " + ", ".join(repr(word[:40]) for word in found[1 : self.SHOWN]) if found[1:] else ""
         yield Alarm(
             "loophole",
             "warning",
-            f"Responses with {words} meet all criteria of their tasks ({_percent(passed)} of {counts.responses:,}), "
-            f"those of the same groups without it do not ({_percent(without)}), and more and more have it.",
-            "Read them with `rtt show`: a check that can be fooled, or a judge that is told what to say. Mend it before "
-            "you train on (`rtt judge check` for a judge); go on from a checkpoint from before.",
+            f"{_percent(passed)} of the responses with {found[0][:40]!r} meet all criteria, {_percent(without)} of those "
+            f"of the same groups without it, whatever the task, and it spreads{others}.",
+            "Read them with `rtt show`: a check can be fooled, or a judge told what to say. Mend it (`rtt judge check` "
+            "measures a judge), and go on from a checkpoint from before.",
             steps=counts.steps.both,
-            numbers={"responses": counts.responses, "passed": _number(passed), "without": _number(without)},
+            numbers={
+                "responses": counts.responses,
+                "passed": _number(passed),
+                "without": _number(without),
+                "score": _number(scores[found[0]]),
+            },
         )
 
 
