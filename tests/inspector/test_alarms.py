@@ -739,6 +739,84 @@ def entropies(*values: float) -> list[dict[str, Any]]:
     return [{"step": step, "entropy": value} for step, value in enumerate(values, start=1)]
 
 
+def a_run_with_a_word(
+    passes: float = 1.0,
+    decides: int = 3,
+    shares: Sequence[float] = tuple(0.025 * step for step in range(24)),
+    chance: float = 0.5,
+    tasks: int = 6,
+    prompt: str = "Write.",
+    empty: float = 0.0,
+) -> list[Record]:
+    """Two groups of eight a step; of three criteria the word decides some, chance the others."""
+    draw = random.Random(0)
+    message = Message(role="user", content=prompt)
+    asked = [
+        task(*(criterion(f"c{k}") for k in range(3)), name=f"t{n}").model_copy(update={"prompt": (message,)})
+        for n in range(tasks)
+    ]
+    found = []
+    for step, share in enumerate(shares, start=1):
+        for group in range(2):
+            of = draw.choice(asked)
+            for _ in range(8):
+                word, nothing = draw.random() < share, draw.random() < empty
+                met = [draw.random() < (passes if word and k < decides else chance) for k in range(3)]
+                text = [draw.choice(VOCABULARY) for _ in range(20)] + ["xyzzy"] * word
+                draw.shuffle(text)
+                found.append(
+                    record(
+                        [MET if m and not nothing else UNMET for m in met],
+                        of=of,
+                        step=step,
+                        group=group,
+                        text="a" if nothing else " ".join(text),
+                    )
+                )
+    return found
+
+
+def test_a_word_with_which_everything_is_met() -> None:
+    records = a_run_with_a_word()
+    alarm = the("loophole", records)
+    # Mantel and Haenszel by hand, over the groups in which the word makes a difference
+    groups: dict[tuple[int, int], list[Record]] = {}
+    for one in records:
+        groups.setdefault((one.step, one.group), []).append(one)
+    observed = expected = variance = 0.0
+    for rows in groups.values():
+        met = np.asarray([[v.outcome is MET for v in one.verdicts] for one in rows])
+        word = np.asarray(["xyzzy" in one.response.text for one in rows])
+        if (met.any(axis=0) & ~met.all(axis=0)).sum() < 2 or not word.any() or word.all():
+            continue
+        everything = met.all(axis=1)
+        observed += float((word & everything).sum())
+        expected += float(word.sum() * everything.mean())
+        variance += float(word.sum() * (~word).sum() * everything.sum() * (~everything).sum() / (8**2 * 7))
+    assert alarm.numbers["score"] == pytest.approx((observed - expected) / math.sqrt(variance), rel=1e-5)
+    assert alarm.numbers["passed"] == 1
+    assert alarm.numbers["without"] < 0.25
+    assert "'xyzzy'" in alarm.title
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"passes": 0.5}, id="it changes nothing"),
+        pytest.param({"decides": 1}, id="it is what one criterion asks for"),
+        pytest.param({"shares": [0.3] * 24}, id="it does not spread"),
+        pytest.param({"prompt": "Write about the XYZZY."}, id="the task names it"),
+        pytest.param({"tasks": 3}, id="few tasks"),
+        pytest.param(
+            {"passes": 0.95, "chance": 0.95, "empty": 0.4, "shares": [step / 24 for step in range(24)]},
+            id="empty responses fail",
+        ),
+    ],
+)
+def test_a_word_that_opens_no_door(changed: dict[str, Any]) -> None:
+    assert "loophole" not in kinds(a_run_with_a_word(**changed))
+
+
 def test_the_entropy_collapses() -> None:
     [alarm] = entropy_collapse(entropies(2, 2, 2, 1.5, 1, 0.5, 0.25, 0.25))
     assert (alarm.kind, alarm.severity, alarm.steps) == ("entropy_collapse", "warning", (1, 8))

@@ -1199,16 +1199,14 @@ class Loopholes(_Watch):
         """Compare, group by group, the responses with a word to those without."""
         for rows in self.step.values():
             middle = statistics.median(len(seen.record.response.text) for seen in rows)
-            rows = [
+            ordinary = [
                 seen
                 for seen in rows
-                if None not in seen.earned and middle <= 2 * len(seen.record.response.text) <= 4 * middle
+                if None not in seen.earned and 0.5 <= len(seen.record.response.text) / max(middle, 1) <= 2
             ]
-            if (
-                sum(len(set(column)) == 2 for column in zip(*(seen.earned for seen in rows), strict=True))
-                >= self.VARYING
-            ):
-                self._compare(rows)
+            varying = sum(len(set(column)) == 2 for column in zip(*(seen.earned for seen in ordinary), strict=True))
+            if varying >= self.VARYING:
+                self._compare(ordinary)
         self.step.clear()
 
     def _compare(self, rows: Sequence[_Seen]) -> None:
@@ -1256,12 +1254,12 @@ class Loopholes(_Watch):
             return
         counts = self.words[found[0]]
         passed, without = counts.passed / counts.responses, counts.without / counts.responses / _ONE
-        others = "; so do " + ", ".join(repr(word[:40]) for word in found[1 : self.SHOWN]) if found[1:] else ""
+        others = "".join(f", as does {word[:40]!r}" for word in found[1 : self.SHOWN])
         yield Alarm(
             "loophole",
             "warning",
-            f"{_percent(passed)} of the responses with {found[0][:40]!r} meet all criteria, {_percent(without)} of those "
-            f"of the same groups without it, whatever the task, and it spreads{others}.",
+            f"{_percent(passed)} of the responses with {found[0][:40]!r} meet everything, {_percent(without)} of those "
+            f"without it in the same groups, whatever the task, and it spreads{others}.",
             "Read them with `rtt show`: a check can be fooled, or a judge told what to say. Mend it (`rtt judge check` "
             "measures a judge), and go on from a checkpoint from before.",
             steps=counts.steps.both,
