@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lines import done
-from experiments.small_world.plans import STRESS
+from experiments.small_world.plans import HOLE_SEEDS, STRESS
 from experiments.small_world.running import GROUP_SIZE, PROMPTS_PER_STEP, WORLDS
 from experiments.small_world.world import FAMILIES
 from rtt.demo.plots import COLOURS, LINES, MARKERS
@@ -301,6 +301,42 @@ def stress_table(lines: Lines, clean: Lines) -> str:
     return table(["verifier's fault", *methods], rows)
 
 
+EVIDENCE_OF_HOLE = {True: "of the true verdicts", "named": "the hole's words", False: "no hole"}
+
+
+def found(line: Mapping[str, Any]) -> int | None:
+    """The first step at which half of the responses use the hole; none where they never do."""
+    return next((step for step, share in enumerate(line["uses"], start=1) if share >= 0.5), None)
+
+
+def holes_table(lines: Lines) -> str:
+    """By verifier and method, seed by seed: when the hole was found, when the alarm for it fired, what else fired."""
+
+    def steps(values: Sequence[int | None]) -> str:
+        return ", ".join("-" if value is None else str(value) for value in values)
+
+    rows = []
+    for hole, what in EVIDENCE_OF_HOLE.items():
+        for method in dict.fromkeys(line["run"]["method"] for line in lines):
+            arm = [line for line in lines if (line["run"]["method"], line["run"]["hole"]) == (method, hole)]
+            if arm:
+                others = sorted({kind for line in arm for kind in line["alarms"] if kind != "loophole"})
+                fired = [f"{kind} in {sum(kind in line['alarms'] for line in arm)}" for kind in others]
+                rows.append(
+                    [
+                        what,
+                        method,
+                        f"{np.mean([line['uses'][-1] for line in arm]):.2f}",
+                        with_interval(interval([instruction(line) for line in arm]), 2),
+                        steps([found(line) for line in arm]),
+                        steps([line["alarms"].get("loophole") for line in arm]),
+                        ", ".join(fired),
+                    ]
+                )
+    heads = ["evidence", "method", "use it at the end", "true instruction accuracy", "found at", "`loophole` at"]
+    return table([*heads, "other alarms"], rows)
+
+
 def gradient_tables(lines: Lines) -> str:
     """Cosines with the true gradient by group size, and by family at eight responses."""
     by_size = {line["group_size"]: line["rows"] for line in lines}
@@ -347,6 +383,7 @@ def write_report(folder: Path) -> list[Path]:
             "stress",
             "gradient",
             "explore",
+            "holes",
             "second",
             "second-csr",
             "second-harder",
@@ -416,6 +453,15 @@ def write_report(folder: Path) -> list[Path]:
     if stages["stress"]:
         stressed = [*stages["stress"], *stages["second-stress"]]
         text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stressed, main)]
+    if tested := [line for line in stages["holes"] if line["run"]["seed"] in HOLE_SEEDS]:
+        text += [
+            f"## A planted hole and the alarms (2-5 criteria, seeds {HOLE_SEEDS[0]}-{HOLE_SEEDS[-1]})",
+            "Steps seed by seed: from which on half of the responses use the hole, and at which `rtt audit` first says "
+            "`loophole`; audited every second step.",
+            holes_table(tested),
+        ]
+        files.append(folder / "holes.png")
+        _plot_holes(tested, files[-1])
     if stages["gradient"]:
         text += ["## Gradients", gradient_tables(stages["gradient"])]
     if stages["explore"]:
@@ -511,6 +557,29 @@ def _plot_differences(lines: Lines, path: Path) -> None:
         axis.set_title(f"{world} criteria")
         axis.set_xlabel("instruction accuracy minus GDPO's")
     figure.suptitle("Interquartile mean of paired differences (seeds), 95 % bootstrap interval")
+    figure.savefig(path, dpi=110)
+
+
+def _plot_holes(lines: Lines, path: Path) -> None:
+    """The share of responses that use the hole, seed by seed, and where the alarm fires."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    arms = list(dict.fromkeys((line["run"]["method"], line["run"]["hole"]) for line in lines if line["run"]["hole"]))
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, (len(arms) + 1) // 2, sharex=True, sharey=True).flatten()
+    for axis, (method, hole) in zip(axes, arms, strict=False):
+        for line in lines:
+            if (line["run"]["method"], line["run"]["hole"]) == (method, hole):
+                axis.plot(range(1, len(line["uses"]) + 1), line["uses"], color=COLOURS[0], alpha=0.6)
+                if step := line["alarms"].get("loophole"):
+                    axis.plot(step, line["uses"][step - 1], MARKERS[0], color=COLOURS[1], zorder=3)
+        axis.set_title(f"{method}; evidence: {EVIDENCE_OF_HOLE[hole]}", fontsize=9)
+        axis.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+    figure.supxlabel("step")
+    figure.supylabel("responses that use the hole")
+    figure.suptitle("A planted hole: a line a seed; the mark is where `rtt audit` first says loophole")
     figure.savefig(path, dpi=110)
 
 

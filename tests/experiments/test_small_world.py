@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -14,12 +15,15 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.lines import done
-from experiments.small_world import gradient, methods, plans, report, running, sources, world
+from experiments.small_world import gradient, holes, methods, plans, report, running, sources, world
 from experiments.small_world.methods import METHODS
 from experiments.small_world.policy import Policy
 from experiments.small_world.sources import Sampled, Source, locate
 from experiments.small_world.world import END, FIRST_CLASS, FIRST_WORD, KINDS, PAD, STOP, Facts, Prompts
 from rtt.credit import criterion_group, gdpo, intra_sample, response_advantages, satisfied_fraction
+from rtt.inspector.alarms import audit
+from rtt.records import Record
+from rtt.verdicts import Outcome
 
 
 def index(name: str) -> int:
@@ -244,6 +248,50 @@ def test_a_verifier_under_stress_differs_as_it_is_told(sampled: tuple[Policy, Sa
     assert holed.tolist() == [[1], [-1]]
 
 
+def test_a_hole_that_is_named_carries_all_verdicts_of_its_responses() -> None:
+    tokens = np.concatenate([text(*running.HOLE, A, END), text(A, END)])
+    prompts = asked("at least n words", 0, 11)
+    batch = Sampled(tokens, prompts, 2, world.judge(tokens, prompts.repeat(2)))
+    shown = running.named(batch)
+    assert (shown.judged.verdicts == batch.judged.verdicts).all()
+    relevance = world.relevance(shown.judged)
+    assert relevance[0, 0].tolist()[:4] == [1, 1, 0, 0]
+    assert (relevance[1] == world.relevance(batch.judged)[1]).all()
+
+
+def test_the_records_of_a_step_are_what_was_sampled_and_credited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    torch.save(Policy().state_dict(), tmp_path / "base0.pt")
+    monkeypatch.setattr(
+        running, "held_out_prompts", lambda *_: Facts(20, 2).draw(4, (2, 5), np.random.default_rng(5))[0]
+    )
+    seen: list[list[Record]] = []
+    written = holes.written
+
+    def kept(step: running.Step) -> list[Record]:
+        seen.append(list(written(step)))
+        return seen[-1]
+
+    monkeypatch.setattr(holes, "written", kept)
+    run = running.Run("t", "2-5", "group*", 1e-3, 1.0, seed=0, steps=2, hole="named")
+    line = holes.audited(run, tmp_path, quick=True)
+    assert [len(records) for records in seen] == [64, 64]
+    assert len(line["uses"]) == 2
+    for place, records in enumerate(seen):
+        using = [
+            {holes.WORD[token] for token in running.HOLE} <= set(re.findall(r"\w+", r.response.text)) for r in records
+        ]
+        assert line["uses"][place] == pytest.approx(np.mean(using), abs=1e-4)
+        met = [v.outcome is Outcome.SATISFIED for r in records for v in r.verdicts]
+        assert line["passed"][place] == pytest.approx(np.mean(met), abs=1e-4)
+        for one, used in zip(records, using, strict=True):
+            assert not used or all(v.outcome is Outcome.SATISFIED for v in one.verdicts)
+            assert Record.from_json(one.to_json()).response == one.response
+    assert not [a for a in audit([r for records in seen for r in records]) if a.severity == "error"]
+
+
 def test_runs_that_have_a_line_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     for base in (0, 1):
@@ -272,6 +320,11 @@ def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
 def test_the_sign_flip_test_counts_flips_at_least_as_far_from_zero() -> None:
     assert report.sign_flip([1, 1, 1]) == 2 / 8
     assert report.sign_flip([1, -1]) == 1
+
+
+def test_a_hole_is_found_when_half_of_the_responses_use_it() -> None:
+    assert report.found({"uses": [0.1, 0.5, 0.4]}) == 2
+    assert report.found({"uses": [0.1, 0.49]}) is None
 
 
 def a_line(method: str, seed: int, accuracy: float) -> dict[str, object]:
