@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BATCH, GROUPS, REWARDS = "rtt/credit/batch.py", "rtt/credit/groups.py", "rtt/credit/rewards.py"
 TOKENS, ADVANTAGES = "rtt/credit/tokens.py", "rtt/credit/advantages.py"
 RESPONSES, EVIDENCE, TRL = "rtt/responses.py", "rtt/relevance/evidence.py", "rtt/trainers/trl.py"
-VERIFIERS = "rtt/verifiers/__init__.py"
+VERIFIERS, SETTINGS = "rtt/verifiers/__init__.py", "rtt/trainers/settings.py"
+ALARMS, ALARM_TESTS = "rtt/inspector/alarms.py", "tests/inspector/test_alarms.py"
 
 PARTITIONS, PROPERTIES = "tests/credit/test_partitions.py", "tests/credit/test_properties.py"
 OPTIONS, PROCESSES = "tests/credit/test_options.py", "tests/credit/test_processes.py"
@@ -457,9 +458,9 @@ DEFECTS = [
     ),
     Defect(
         "an undetermined response is worth 0",
-        TRL,
-        "        return [None if math.isnan(reward) else reward for reward in rewards]\n",
-        "        return [0.0 if math.isnan(reward) else reward for reward in rewards]\n",
+        SETTINGS,
+        "    return [None if math.isnan(value) else value for value in rewards]\n",
+        "    return [0.0 if math.isnan(value) else value for value in rewards]\n",
         (TRAINER,),
     ),
     Defect(
@@ -472,10 +473,8 @@ DEFECTS = [
     Defect(
         "a rule that raises counts as violated",
         VERIFIERS,
-        "    except Exception as error:  # noqa: BLE001\n"
-        "        return _undetermined(criterion_id, source, _in_words(error), failed=True)\n",
-        "    except Exception as error:  # noqa: BLE001\n"
-        "        return Verdict(criterion_id, Outcome.VIOLATED, source, _in_words(error))\n",
+        "        return _undetermined(criterion_id, source, _in_words(found), failed=True)\n",
+        "        return Verdict(criterion_id, Outcome.VIOLATED, source, _in_words(found))\n",
         (VERIFY_TESTS,),
     ),
     Defect(
@@ -615,7 +614,7 @@ DEFECTS = [
     Defect(
         "judge: a ready-made reply of the response is the model's",
         REPLIES,
-        "    if reason and entry.reason.strip() in response and _FORMAT.search(response):\n",
+        "    if reason and _is_parroted(entry.reason, response):\n",
         "    if False:\n",
         (REPLY_TESTS,),
     ),
@@ -698,9 +697,9 @@ DEFECTS = [
     ),
     Defect(
         "judge: training goes on whatever fails",
-        TRL,
-        "        if not total or failed / total <= bound:\n",
-        "        if True:\n",
+        SETTINGS,
+        "    if not judged or failed / judged <= bound:\n",
+        "    if True:\n",
         (TRAINER_JUDGE,),
     ),
     Defect(
@@ -730,6 +729,21 @@ DEFECTS = [
         "        spans += [(start + a, start + b) for a, b in turn.spans]\n",
         "        spans += turn.spans\n",
         (RESPONSE_TESTS,),
+    ),
+    # ------------------------------------------------------------------------------- the audit
+    Defect(
+        "audit: empty responses are compared with the others",
+        ALARMS,
+        "0.5 <= len(seen.record.response.text) / max(middle, 1) <= 2\n",
+        "True\n",
+        (ALARM_TESTS,),
+    ),
+    Defect(
+        "audit: a word that the task names opens doors",
+        ALARMS,
+        "response.text.lower())) - named:",
+        "response.text.lower())):",
+        (ALARM_TESTS,),
     ),
 ]
 

@@ -24,7 +24,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -1025,6 +1025,9 @@ class Lengths(_Watch):
         )
 
 
+_WORD = re.compile(r"\w+")
+
+
 @dataclass(slots=True)
 class _Words:
     responses: int = 0
@@ -1056,7 +1059,6 @@ class Stuffing(_Watch):
     TIMES_LATE = 3.0
     FALL = 0.15
     WORDS = 200
-    _WORD: ClassVar[re.Pattern[str]] = re.compile(r"\w+")
 
     def __init__(self) -> None:
         self.criteria: dict[tuple[str, str], _Words] = defaultdict(_Words)
@@ -1065,7 +1067,7 @@ class Stuffing(_Watch):
     def see(self, seen: _Seen) -> None:
         """Count words, keywords and triples."""
         text = seen.record.response.text.lower()
-        words = self._WORD.findall(text)
+        words = _WORD.findall(text)
         of_step = self.by_step[seen.record.step]
         first = words[: self.WORDS]
         if len(first) >= 12:
@@ -1184,7 +1186,6 @@ class Loopholes(_Watch):
     LIFT = 0.15
     MIN_TASKS = 4
     SHOWN = 3
-    _WORD: ClassVar[re.Pattern[str]] = re.compile(r"\w+")
 
     def __init__(self) -> None:
         self.step: dict[tuple[int, str, tuple[str, ...]], list[_Seen]] = defaultdict(list)
@@ -1212,10 +1213,10 @@ class Loopholes(_Watch):
     def _compare(self, rows: Sequence[_Seen]) -> None:
         record, n = rows[0].record, len(rows)
         texts = [*(message.content for message in record.task.prompt), *(c.text for c in rows[0].criteria)]
-        named = {word for text in texts for word in self._WORD.findall(text.lower())}
+        named = {word for text in texts for word in _WORD.findall(text.lower())}
         having: dict[str, list[bool]] = defaultdict(list)
         for seen in rows:
-            for word in set(self._WORD.findall(seen.record.response.text.lower())) - named:
+            for word in set(_WORD.findall(seen.record.response.text.lower())) - named:
                 having[word].append(all(seen.earned))
         passed = sum(all(seen.earned) for seen in rows)
         self.compared += n
