@@ -90,6 +90,7 @@ experiments: $(READY) ## All stages of the small world, each going on where it w
 	@$(BIN)/python -m experiments.small_world tune
 	@$(BIN)/python -m experiments.small_world run headline harder further remedies relevance stress
 	@$(BIN)/python -m experiments.small_world run second second-csr second-relevance second-stress
+	@$(BIN)/python -m experiments.small_world holes
 	@$(BIN)/python -m experiments.small_world gradient
 	@$(BIN)/python -m experiments.small_world report
 
