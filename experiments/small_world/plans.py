@@ -5,7 +5,7 @@ tuning      in each world six settings for each method on one seed, the best thr
 headline, harder                ten fresh seeds: 2-5 and 6-8 criteria a prompt
 second, second-relevance        ten others: what the first series taught, also on longer texts with a larger policy
 remedies, relevance, stress     the first of these seeds, 2-5 criteria
-holes                           five others
+holes, partitions               five others each
 """
 
 from __future__ import annotations
@@ -236,6 +236,15 @@ def second_stress() -> list[Run]:
     return [run for how in STRESS.values() for run in _runs("stress", ("2-5",), ("group*",), SEEDS[:3], **how)]
 
 
+PARTITIONS = ("rtt-csr", "inter-csr", "mean-csr", "softmax-csr", "grpo-csr")
+PARTITION_SEEDS = tuple(range(600, 605))
+
+
+def partitions() -> list[Run]:
+    """The paper's four partitions at equal size, with the settings of intra_sample, and no token-level part at all."""
+    return _runs("partitions", ("2-5",), PARTITIONS, PARTITION_SEEDS)
+
+
 HOLE_SEEDS = tuple(range(510, 515))
 """After those on which the alarm ``loophole`` was made, 500-502."""
 HOLED = ("grpo-csr", "gdpo", "rtt-csr-raw", "group*")
@@ -275,6 +284,7 @@ STAGES = {
     "harder": harder,
     "further": further,
     "remedies": remedies,
+    "partitions": partitions,
     "relevance": relevance,
     "second": second,
     "second-csr": second_csr,

@@ -384,6 +384,7 @@ def write_report(folder: Path) -> list[Path]:
             "gradient",
             "explore",
             "holes",
+            "partitions",
             "second",
             "second-csr",
             "second-harder",
@@ -453,6 +454,13 @@ def write_report(folder: Path) -> list[Path]:
     if stages["stress"]:
         stressed = [*stages["stress"], *stages["second-stress"]]
         text += ["## Verifiers that err (2-5 criteria, seeds 0-2)", stress_table(stressed, main)]
+    if stages["partitions"]:
+        text += [
+            "## The paper's four partitions (2-5 criteria, seeds 600-604)",
+            main_table(stages["partitions"], "2-5", ("rtt-csr", "grpo-csr")),
+            "Satisfied share by family:",
+            family_table(stages["partitions"], "2-5", methods_of(stages["partitions"], "2-5")),
+        ]
     if tested := [line for line in stages["holes"] if line["run"]["seed"] in HOLE_SEEDS]:
         text += [
             f"## A planted hole and the alarms (2-5 criteria, seeds {HOLE_SEEDS[0]}-{HOLE_SEEDS[-1]})",
