@@ -386,6 +386,7 @@ def write_report(folder: Path) -> list[Path]:
             "holes",
             "partitions",
             "second",
+            "second-carried",
             "second-csr",
             "second-harder",
             "second-stress",
@@ -404,7 +405,7 @@ def write_report(folder: Path) -> list[Path]:
     ]
     files = []
     if second := [line for name, lines in stages.items() if name in SECOND for line in lines]:
-        text += ["## Second series: exact counts carried by the whole response, seeds 400-409"]
+        text += ["## Second series: exact counts carried by the whole response, seeds 400-409 (long 6-8: 410-419)"]
         for world in WORLDS:
             if names := methods_of(second, world):
                 text += [f"### {world} criteria a prompt", main_table(second, world, ("gdpo", "grpo-csr"), names)]
@@ -437,6 +438,11 @@ def write_report(folder: Path) -> list[Path]:
             "The learning rates and weights that were tuned on 2-5 criteria, carried over: what a method is worth "
             "where it was not tuned.",
             main_table(stages["carried"], "6-8", ("grpo-csr", "gdpo")),
+        ]
+    if carried := stages["second-carried"]:
+        text += [
+            "## Long texts with 6-8 criteria, with the settings of 2-5 (seeds 400-409)",
+            main_table(carried, "long 6-8", ("grpo-csr", "gdpo")),
         ]
     firsts = [line for line in everything if line["run"]["seed"] < 5]
     for name, bases, extra in (
