@@ -128,7 +128,8 @@ def test_settings_have_the_names_and_defaults_of_every_engine() -> None:
     settings, judging = read_settings(verls())
     assert {one.name: getattr(settings, one.name) for one in fields(CreditSettings)} == {
         one.name: one.default for one in fields(CreditSettings)
-    }
+    } | {"token_weight": 2.0}  # which depends on the partition, so that it has no default of its own
+    assert read_settings(verls("+rtt.partition=intra_sample"))[0].token_weight == 0.5
     assert judging.build() is None
 
 
