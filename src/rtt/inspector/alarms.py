@@ -1241,7 +1241,7 @@ class Loopholes(_Watch):
         if len(counts.tasks) < self.MIN_TASKS or not counts.variance:
             return 0.0
         middle = self.places / self.compared
-        error = math.sqrt((self.squares / self.compared - middle**2) / counts.responses)
+        error = math.sqrt(max(self.squares / self.compared - middle**2, 0) / counts.responses)
         spreads = counts.places / counts.responses - middle > TREND * error
         lifted = counts.passed - counts.without / _ONE >= self.LIFT * counts.responses
         score = (counts.passed - counts.expected / _ONE) / math.sqrt(counts.variance / _ONE)
