@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from scripted_run import Scripted, config, train
+from scripted_run import Scripted, config, leave, train
 
 from rtt.demo.models import tiny_model
 from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
@@ -46,3 +46,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -12,8 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-from scripted_run import Scripted, config, tasks
+from scripted_run import Scripted, config, leave, tasks
 
 from rtt.demo.models import tiny_model
 from rtt.errors import RTTError
@@ -33,9 +32,8 @@ def main() -> None:
         (output_dir / f"error-{process}").write_text(str(error))
     else:
         trainer.save_model(str(output_dir))
-    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
-        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
     main()
+    leave()

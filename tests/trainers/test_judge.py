@@ -31,6 +31,7 @@ import torch
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from rtt.cli.options import leave_processes
 from rtt.demo.models import tiny_model
 from rtt.errors import ConfigurationError, DataError, JudgeFailureError, VerifierError
 from rtt.records import read_records
@@ -672,9 +673,8 @@ def main() -> None:
         trainer.save_model(str(folder))
         if process == 0:
             trainer.state.save_to_json(str(folder / "state.json"))
-    if torch.distributed.is_initialized():  # left open, it may abort the interpreter's exit
-        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
     main()
+    leave_processes()

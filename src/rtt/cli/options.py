@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -140,9 +141,13 @@ def resume_point(training: Any) -> str | None:
 
 
 def leave_processes() -> None:
-    """Close the group of processes: left open, its threads may abort the interpreter's exit after a good run."""
+    """Close the group of processes: left open, its threads may abort the interpreter's exit after a good run.
+
+    The group lives on as long as a trainer does, whose model holds it, so nobody may hold the trainer any more.
+    """
     from torch import distributed
 
+    gc.collect()  # a trainer is part of cycles
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 

@@ -90,7 +90,11 @@ def train(ctx: click.Context, config: Path) -> None:
     On a machine without an accelerator bf16 and gradient_checkpointing are off unless the config file asks for them.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    arguments, training, model, judging = parse(config, ctx.args)
+    _train(*parse(config, ctx.args))
+    leave_processes()
+
+
+def _train(arguments: TrainArguments, training: RTTConfig, model: ModelConfig, judging: JudgeArguments) -> None:
     checkpoint = resume_point(training)
     judge = judging.build()
     trainer = build_trainer(arguments, training, model, judge)
@@ -109,7 +113,6 @@ def train(ctx: click.Context, config: Path) -> None:
         click.echo(f"model: {training.output_dir}", err=True)
         if training.records_steps:
             click.echo(f"records: {Path(training.output_dir) / 'records'}", err=True)
-    leave_processes()
 
 
 def _kinds() -> tuple[type, ...]:
