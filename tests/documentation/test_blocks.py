@@ -6,6 +6,7 @@ JSON and output that is shown are read by what reads or prints them. What is not
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pkgutil
@@ -36,6 +37,7 @@ NOT_RUN = {
     "make demo": "trains for ten minutes; tests/demo and `make test-wheel` run `rtt demo --fast`",
     "make discriminator": "trains for 45 minutes; tests/demo/test_discriminator.py runs it with tiny backbones",
     "rtt discriminator build": "trains for 50 minutes; tests/demo/test_discriminator.py runs it with tiny backbones",
+    "rtt discriminator serve": "goes on for ever; tests/relevance/discriminator/test_served.py runs it",
     "make bench-injections": "asks a real judge; tests/verifiers/judge/test_injections.py runs its parts",
     "make wheel": "builds the wheel; `make test-wheel` does, and uses it",
     "pip install": "installs packages; `make test-wheel` installs the package into an empty environment",
@@ -50,6 +52,9 @@ NOT_RUN = {
 
 ENDPOINT = re.compile(r"http://(127\.0\.0\.1|localhost):\d+/v1")
 """Where the documentation has a judge: the scripted one takes its place."""
+
+SERVED = re.compile(r"http://127\.0\.0\.1:8765")
+"""Where the documentation has served a discriminator."""
 
 LOADS_MODELS = re.compile(
     r"rtt train|rtt discriminator (train|evaluate)|relevance discriminator|--model \./|--tokenizer|rtt\.trainers"
@@ -122,14 +127,24 @@ def run(furnished: Path, tmp_path: Path, server: Server, request: pytest.Fixture
             workshop.write_raw(folder)
         for made in re.findall(r"--out (\S+\.jsonl)", block.text):
             (folder / made).unlink(missing_ok=True)
-        done = subprocess.run(
-            [ENDPOINT.sub(server.url, word) for word in command],
-            cwd=folder,
-            env=environment,
-            input="y\n" * 9,  # `rtt rubric accept` asks
-            capture_output=True,
-            text=True,
-        )
+        command = [ENDPOINT.sub(server.url, word) for word in command]
+        with contextlib.ExitStack() as open_until_the_end:
+            if any(SERVED.search(word) for word in command):
+                from served_discriminator import serving
+
+                from rtt.relevance.discriminator.model import load_discriminator
+
+                discriminator = load_discriminator(folder / "runs/discriminator/joint/model")
+                address = open_until_the_end.enter_context(serving(discriminator))
+                command = [SERVED.sub(address, word) for word in command]
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment,
+                input="y\n" * 9,  # `rtt rubric accept` asks
+                capture_output=True,
+                text=True,
+            )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
 
