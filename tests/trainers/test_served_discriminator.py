@@ -150,8 +150,13 @@ def test_two_processes_ask_one_server_what_they_would_ask_a_local_one(
     tmp_path: Path, discriminator_folder: Path, discriminator: Discriminator
 ) -> None:
     counted = Failing(discriminator, float("inf"))
-    with serving(counted, fingerprint(discriminator_folder)) as url:
-        launch(2, tmp_path / "served", url)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the processes that are launched: sums depend on it
+    try:
+        with serving(counted, fingerprint(discriminator_folder)) as url:
+            launch(2, tmp_path / "served", url)
+    finally:
+        torch.set_num_threads(threads)
     launch(2, tmp_path / "local", str(discriminator_folder))
     assert counted.asked == 2 * 4  # each process once a rollout
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("served", "local")]
