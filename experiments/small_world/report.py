@@ -604,12 +604,12 @@ def compare_quick(file: Path, published: Sequence[Path]) -> tuple[str, bool]:
         A table, and whether each published difference that leaves out zero has its sign here too or an interval, from
         few seeds, that reaches across zero.
     """
-    from experiments.small_world.plans import QUICK
+    from experiments.small_world.plans import QUICK, QUICK_WORLDS
 
     mine = list(done(file).values())
     theirs = [line for one in published for line in done(one).values()]
     rows, agrees = [], True
-    for world, (one, other) in itertools.product(("2-5", "6-8"), itertools.combinations(QUICK, 2)):
+    for world, (one, other) in itertools.product(QUICK_WORLDS, itertools.combinations(QUICK, 2)):
         wide = paired(by_seed(theirs, world, one, instruction), by_seed(theirs, world, other, instruction))
         here = paired(by_seed(mine, world, one, instruction), by_seed(mine, world, other, instruction))
         if wide is None or here is None:

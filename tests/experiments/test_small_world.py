@@ -349,7 +349,7 @@ def test_a_reduced_world_that_turns_a_published_difference_round_is_told(tmp_pat
     assert not report.compare_quick(against, [published])[1]
 
 
-@pytest.mark.parametrize("name", ["2-5", "6-8", "long 2-5"])
+@pytest.mark.parametrize("name", list(plans.TUNED))
 def test_tuning_gives_each_method_as_many_runs(name: str) -> None:
     counts: dict[str, int] = {}
     for run in plans.tuning(name):
@@ -365,7 +365,7 @@ def test_tuning_gives_each_method_as_many_runs(name: str) -> None:
 
 def test_the_reduced_world_has_settings_for_every_run_and_fresh_seeds() -> None:
     runs = plans.quick()
-    assert {(run.world, run.method) for run in runs} == {(w, m) for w in ("2-5", "6-8") for m in plans.QUICK}
+    assert {(run.world, run.method) for run in runs} == {(w, m) for w in plans.QUICK_WORLDS for m in plans.QUICK}
     assert all(run.seed >= 200 for run in runs)
     assert all(run.learning_rate > 0 for run in runs)
 
