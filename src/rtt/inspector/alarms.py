@@ -24,6 +24,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -1214,24 +1215,34 @@ class Loopholes(_Watch):
         record, n = rows[0].record, len(rows)
         texts = [*(message.content for message in record.task.prompt), *(c.text for c in rows[0].criteria)]
         named = {word for text in texts for word in _WORD.findall(text.lower())}
-        having: dict[str, list[bool]] = defaultdict(list)
-        for seen in rows:
-            for word in set(_WORD.findall(seen.record.response.text.lower())) - named:
-                having[word].append(all(seen.earned))
-        passed = sum(all(seen.earned) for seen in rows)
+        everything = [all(seen.earned) for seen in rows]
+        passed = sum(everything)
         self.compared += n
         self.places += n * record.step
         self.squares += n * record.step**2
-        for word, found in having.items():
-            own, others = len(found), n - len(found)
-            if not others:
+        having: dict[str, tuple[int, int]] = {}
+        for seen, met in zip(rows, everything, strict=True):
+            for word in set(_WORD.findall(seen.record.response.text.lower())) - named:
+                own, found = having.get(word, (0, 0))
+                having[word] = own + 1, found + met
+
+        @cache  # of many words
+        def chance(own: int, found: int) -> tuple[int, int, int]:
+            """Expected, variance and without, of own responses, of which so many meet everything."""
+            others = n - own
+            variance = own * others * passed * (n - passed) / (n**2 * (n - 1))
+            return _fixed(own * passed / n), _fixed(variance), _fixed(own * (passed - found) / others)
+
+        for word, (own, found) in having.items():
+            if own == n:
                 continue
+            expected, variance, without = chance(own, found)
             counts = self.words[word]
             counts.responses += own
-            counts.passed += sum(found)
-            counts.expected += _fixed(own * passed / n)
-            counts.variance += _fixed(own * others * passed * (n - passed) / (n**2 * (n - 1)))
-            counts.without += _fixed(own * (passed - sum(found)) / others)
+            counts.passed += found
+            counts.expected += expected
+            counts.variance += variance
+            counts.without += without
             counts.places += own * record.step
             counts.steps.add(record.step)
             if len(counts.tasks) < self.MIN_TASKS:
