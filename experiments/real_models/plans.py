@@ -54,12 +54,19 @@ class Held:
 
 
 SETTINGS: Mapping[str, DemoSettings] = {
-    "smollm2": DemoSettings(steps=8, eval_samples=1, eval_batch=32, save_steps=2, records_steps=0),
+    "smollm2": DemoSettings(steps=8, eval_samples=1, eval_batch=32, save_steps=2, records_steps=0, token_weight=0.5),
     "gemma3": DemoSettings(
-        steps=6, max_completion_length=32, micro_batch=4, eval_samples=1, eval_batch=32, save_steps=2, records_steps=0
+        steps=6,
+        max_completion_length=32,
+        micro_batch=4,
+        eval_samples=1,
+        eval_batch=32,
+        save_steps=2,
+        records_steps=0,
+        token_weight=0.5,
     ),
 }
-"""By model; the learning rate is the demo's, 3e-4."""
+"""By model; the learning rate is the demo's, 3e-4. The method is the arm's; ``token_weight`` only stands in keys."""
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ def test_a_spoilt_evaluation_is_refused_with_the_way_out(tmp_path: Path) -> None
 
 def test_all_methods_share_everything_but_their_own_options() -> None:
     chosen = {method.name: method.options for method in methods(DemoSettings(), baselines=True)}
-    assert chosen["rtt-grpo"]["token_weight"] > 0
+    assert chosen["rtt-grpo"]["token_weight"] is None  # RTTConfig's own
     assert chosen["grpo-aon"] == {"token_weight": 0.0, "reward": "aon"}
     assert chosen["grpo-csr"] == {"token_weight": 0.0, "reward": "csr"}
     assert chosen["gdpo"] == {"token_weight": 0.0, "response_advantage": "gdpo"}

@@ -74,8 +74,8 @@ class DemoSettings:
     """Which tokens are responsible: ``"evidence"``, or another name of :func:`rtt.relevance.relevance_names`."""
     relevance_model: str | None = None
     """The folder of a trained discriminator, or of a causal model for ``"contrast"`` (without one: the policy)."""
-    token_weight: float = 0.5
-    """lambda of A = A_res + lambda A_tok; 0.5 is the authors' value."""
+    token_weight: float | None = None
+    """lambda of A = A_res + lambda A_tok; None: RTTConfig's own, 2 with ``criterion_group``, else the authors' 0.5."""
     silent_when_unanimous: bool = False
     mass_preserving: bool = False
     sigma_floor: float = 0.0
@@ -128,7 +128,11 @@ class DemoSettings:
             )
 
 
-_EXAMPLES = {"token_advantage_bound": 2.0, "relevance_model": "runs/discriminator"}  # nosec B105 # a weight of tokens, no password
+_EXAMPLES = {
+    "token_weight": 0.5,  # nosec B105 # a weight of tokens, no password
+    "token_advantage_bound": 2.0,  # nosec B105
+    "relevance_model": "runs/discriminator",
+}
 """What a setting that is None by default may be."""
 
 FAST = DemoSettings(
