@@ -89,7 +89,7 @@ experiments-quick: $(READY) ## A reduced small world, held against the published
 experiments: $(READY) ## All stages of the small world, each going on where it was stopped; hours
 	@$(BIN)/python -m experiments.small_world tune
 	@$(BIN)/python -m experiments.small_world run headline harder further remedies partitions relevance stress
-	@$(BIN)/python -m experiments.small_world run second second-csr second-relevance second-stress
+	@$(BIN)/python -m experiments.small_world run second second-csr second-harder second-relevance second-stress
 	@$(BIN)/python -m experiments.small_world holes
 	@$(BIN)/python -m experiments.small_world gradient
 	@$(BIN)/python -m experiments.small_world report
