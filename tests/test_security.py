@@ -457,6 +457,23 @@ def test_clean_is_told_from_what_could_not_be_asked(audit: Any) -> None:
     assert audit.verdict([], clean | flawed) == 1
 
 
+def test_a_projects_page_speaks_of_its_newest_version_alone(audit: Any) -> None:
+    flaw = {"id": "GHSA-1", "aliases": ["CVE-1", "PYSEC-1"], "fixed_in": ["3"], "withdrawn": None}
+    page = {"info": {"version": "2"}, "vulnerabilities": [flaw, {**flaw, "id": "PYSEC-1"}]}
+    assert audit.read_project("a", "2", page).findings == {"a 2: CVE-1, mended in 3"}
+    assert audit.read_project("a", "1", page) == audit.Packages(unknown=frozenset("a"))
+    withdrawn = {**page, "vulnerabilities": [{**flaw, "withdrawn": "2026-01-01"}]}
+    assert audit.read_project("a", "2", withdrawn) == audit.Packages(known=frozenset("a"))
+
+
+def test_what_is_accepted_is_told_and_does_not_count(audit: Any) -> None:
+    for cve, reason in audit.ACCEPTED.items():
+        known = audit.read_packages(packages(("a", cve)))
+        assert known.accepted == {f"a 1: {cve} is accepted: {reason}"}
+        assert audit.verdict([], known) == 0
+        assert audit.verdict([], known | audit.read_packages(packages(("b", "CVE-1")))) == 1
+
+
 def test_files_that_bandit_cannot_read_are_findings(audit: Any) -> None:
     issue = {"filename": "x.py", "line_number": 1, "test_id": "B102", "issue_text": "exec"}
     report = {"results": [issue], "errors": [{"filename": "y.py", "reason": "syntax error"}]}
