@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -48,7 +49,7 @@ def waiting(runs: Iterable[AnyRun], file: Path) -> list[AnyRun]:
 def append_lines(
     runs: Sequence[AnyRun], work: Callable[[AnyRun], dict[str, Any]], file: Path, workers: int = 2
 ) -> None:
-    """Do the runs, and append the line of each, with the commit, as soon as it is there.
+    """Do the runs, and append the line of each, with commit and machine, as soon as it is there.
 
     Args:
         runs: what to do, in order.
@@ -59,11 +60,14 @@ def append_lines(
     if not runs:
         return
     commit = _commit()
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     with count_bars(console(stderr=True)) as bars, file.open("a") as stream:
         bar = bars.add_task(file.stem, total=len(runs))
         for line in _results(runs, work, workers):
-            stream.write(json.dumps({**line, "commit": commit}) + "\n")
+            stream.write(json.dumps({**line, "commit": commit, "machine": machine}) + "\n")
             stream.flush()
             bars.advance(bar)
 
