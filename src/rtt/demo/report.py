@@ -139,7 +139,9 @@ def relevance_cost(arm: Arm) -> str | None:
 
 def to_markdown(report: Report) -> str:
     """The report as Markdown."""
-    settings = "\n".join(f"| {name} | {value} |" for name, value in report.settings.items())
+    settings = "\n".join(
+        f"| {name} | {'default' if value is None else value} |" for name, value in report.settings.items()
+    )
     machine = "\n".join(f"| {name} | {value} |" for name, value in report.machine.items())
     sections = [
         "# RTT demo",
