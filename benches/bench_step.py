@@ -196,7 +196,7 @@ def markdown(result: dict[str, Any]) -> list[str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2, help="measured steps of a turn (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of each arm (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each arm (default: %(default)s)")
     parser.add_argument("--prompts", type=int, default=2, help="prompts a step (default: %(default)s)")
     parser.add_argument("--generations", type=int, default=4, help="responses a prompt (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=32, help="tokens a response (default: %(default)s)")
