@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from experiments.small_world import plans
-from experiments.small_world.running import MODELS, Run, run_all
+from experiments.small_world.running import MODELS, Run, run_all, train
 from rtt.cli.terminal import counted
 
 
@@ -34,8 +35,8 @@ def _workers(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-def _do(runs: Sequence[Run], file: Path, workers: int) -> None:
-    number = run_all(runs, file, workers)
+def _do(runs: Sequence[Run], file: Path, workers: int, work: Callable[..., dict[str, Any]] = train) -> None:
+    number = run_all(runs, file, workers, work=work)
     click.echo(f"{file}: {counted(number, 'run')} done, {counted(len(runs) - number, 'run')} had a line")
 
 
@@ -91,9 +92,7 @@ def holes(workers: int) -> None:
     """A verifier with a planted hole: how fast it is found, and whether the alarms of `rtt audit` fire first."""
     from experiments.small_world.holes import audited
 
-    file = plans.RESULTS / "holes.jsonl"
-    number = run_all(plans.holes(), file, workers, work=audited)
-    click.echo(f"{file}: {counted(number, 'run')} done")
+    _do(plans.holes(), plans.RESULTS / "holes.jsonl", workers, audited)
 
 
 @main.command()

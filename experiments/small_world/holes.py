@@ -52,7 +52,7 @@ def audited(run: Run, models: Path = MODELS, quick: bool = False) -> dict[str, A
         there = step.verdicts != 0
         shares["uses"].append(round(float(running.uses_hole(step.sampled.tokens).mean()), 4))
         shares["passed"].append(round(float((step.verdicts[there] > 0).mean()), 4))
-        shares["true"].append(round(float((step.true[there] > 0).mean()), 4))
+        shares["true"].append(round(float((step.sampled.judged.verdicts[there] > 0).mean()), 4))
         records.extend(written(step))
         history.append({"step": step.step, "entropy": step.entropy})
         if step.step % AUDITED == 0:

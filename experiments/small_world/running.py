@@ -140,9 +140,8 @@ class Step:
 
     Attributes:
         step: 1-based.
-        sampled: the responses with the evidence that credit is given by.
+        sampled: the responses with their true verdicts, and the evidence that credit is given by.
         verdicts: [B K], as the verifier gave them.
-        true: [B K], as they are.
         batch: the batch of credit.
         responses: [B], the response-level advantages.
         tokens: [B T], the token-level ones.
@@ -154,7 +153,6 @@ class Step:
     step: int
     sampled: Sampled
     verdicts: np.ndarray[Any, Any]
-    true: np.ndarray[Any, Any]
     batch: CreditBatch
     responses: torch.Tensor
     tokens: torch.Tensor
@@ -254,7 +252,7 @@ def train(
         began = time.process_time()
         prompts, _ = facts.draw(PROMPTS_PER_STEP, place.criteria, rng)
         sampled = sample(policy, prompts, GROUP_SIZE, generator)
-        true, verdicts = sampled.judged.verdicts, told(run, sampled.judged, sampled.tokens, noise)
+        verdicts = told(run, sampled.judged, sampled.tokens, noise)
         if run.hole == "named":
             sampled = named(sampled)
         responses, tokens, batch = parts(method, sampled, verdicts, noise, policy, discriminator)
@@ -262,7 +260,7 @@ def train(
         logs, entropy = policy.log_probabilities(prompts, torch.from_numpy(sampled.tokens), GROUP_SIZE)
         if watch is not None:
             mean = float(entropy.detach()[batch.mask].mean())
-            watch(Step(step, sampled, verdicts, true, batch, responses, tokens, advantages, weight, mean))
+            watch(Step(step, sampled, verdicts, batch, responses, tokens, advantages, weight, mean))
         loss = -(advantages * logs)[batch.mask].sum() / batch.mask.sum()
         optimiser.zero_grad()
         loss.backward()

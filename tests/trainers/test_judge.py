@@ -531,11 +531,10 @@ def test_an_interrupt_ends_the_run_whatever_the_judge_does(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_all_processes_stop_when_one_process_is_not_judged(tmp_path: Path) -> None:
     """Half of the verdicts fail, those of the second process; they share a group, and one checkpoint."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
     def run(folder: str, **options: Any) -> Path:
         (tmp_path / folder).mkdir(exist_ok=True)
-        process = start("share", tmp_path / folder, options, launcher)
+        process = start("share", tmp_path / folder, options, TWO_PROCESSES)
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors[-3000:]
         return tmp_path / folder
@@ -564,8 +563,7 @@ def test_all_processes_stop_when_one_process_is_not_judged(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_processes_that_lose_each_other_stop_with_the_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     """The judges' own exchange fails in the third rollout of the second process alone."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    process = start("lost", tmp_path, {}, launcher)
+    process = start("lost", tmp_path, {}, TWO_PROCESSES)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors[-3000:]
     words = (
@@ -588,8 +586,7 @@ class Unusable(ScriptedJudge):
 @pytest.mark.slow
 def test_all_processes_stop_when_the_judge_of_one_cannot_be_used(tmp_path: Path) -> None:
     """Not one raises, and the other waits for it until a timeout of half an hour."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    process = start("unusable", tmp_path, {}, launcher)
+    process = start("unusable", tmp_path, {}, TWO_PROCESSES)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors[-3000:]
     words = "cache judge/: cannot be used: database disk image is malformed"
@@ -616,6 +613,9 @@ def test_of_several_processes_the_one_whose_judge_cannot_be_used_gives_no_verdic
     alone([], **batch)
     with pytest.raises(DataError, match="database disk image is malformed"):
         alone([], **batch)
+
+
+TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
 
 def start(mode: str, folder: Path, options: dict[str, Any], launcher: list[str]) -> subprocess.Popen[str]:
