@@ -77,7 +77,14 @@ def test_without_extras_a_run_is_inspected(tmp_path: Path) -> None:
         assert page.rstrip().endswith("</html>")
 
 
-@pytest.mark.parametrize("command", [["demo", "--fast"], ["train", "a.yaml"], ["discriminator", "build", "--fast"]])
+def test_without_extras_the_fast_demo_shows_which_words_decide(tmp_path: Path) -> None:
+    shown = rtt("demo", "--fast", inside=tmp_path)
+    assert shown.startswith("Nothing is trained: torch is not installed.")
+    assert "✗ violated  c2: Avoid the word \"is\".  found: 'is'" in shown
+    assert "96 responses to 96 tasks: rubric accuracy" in shown
+
+
+@pytest.mark.parametrize("command", [["demo"], ["train", "a.yaml"], ["discriminator", "build", "--fast"]])
 def test_without_extras_training_says_what_to_install(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "a.yaml").write_text("output_dir: run\n", "utf-8")
     done = run(BARE / "rtt", *command, inside=tmp_path)

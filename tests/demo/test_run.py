@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -317,18 +318,31 @@ def test_a_stopped_command_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import builtins
-
-    original = builtins.__import__
-
-    def without_peft(name: str, *arguments: Any, **options: Any) -> Any:
-        if name == "peft":
-            raise ModuleNotFoundError("No module named 'peft'", name="peft")
-        return original(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without_peft)
+    monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(RTTError, match=r"needs peft.*pip install 'rubrics-to-tokens\[train\]'"):
         run_demo(tmp_path / "run", settings=QUICK, fast=True)
+
+
+def test_where_nothing_can_be_trained_fast_shows_which_words_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtt.cli.demo import demo as command
+
+    monkeypatch.setitem(sys.modules, "trl", None)
+    folder = tmp_path / "run"
+    done = CliRunner().invoke(command, ["--fast", "--output", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Nothing is trained: trl is not installed.")
+    # The first of the responses that meet a criterion and break another, with the words of each verdict.
+    _, _, first = done.output.partition("demo/heldout/0004  response 0")
+    assert "✗ violated  c2: Avoid the word \"is\".  found: 'is'\n" in first
+    assert "  * Bananas* trip *is* one fun fact\n" + " " * 19 + "##\n" + '  top: "is" 1.00\n' in first
+    assert "96 responses to 96 tasks: rubric accuracy" in first
+    assert "undetermined 0" in first
+    assert "pip install 'rubrics-to-tokens[train]', then the same command" in first
+    assert not folder.exists()
+    with pytest.raises(RTTError, match="needs trl"):
+        CliRunner().invoke(command, ["--output", str(folder)], catch_exceptions=False, standalone_mode=False)
 
 
 def test_the_tiny_model_is_what_fast_means() -> None:

