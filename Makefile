@@ -31,7 +31,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) || { \
 	    echo "make: needs Python 3.11 or newer; choose one by PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Building .venv (once, a few minutes) ..."
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear --upgrade-deps .venv
 	@$(call install_torch,$(PIP))
 	@$(PIP) --editable '.[train,judge,serve,fast,chinese,general,dev]'
 	@touch $@
