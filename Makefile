@@ -19,7 +19,7 @@ fi
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow test-matrix test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-growth bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
+.PHONY: help setup test test-slow test-matrix test-engines test-verl fuzz audit faults experiments-quick experiments check demo demo-compare demo-fast discriminator discriminator-fast bench-relevance bench-judge bench-injections bench-credit bench-growth bench-step bench-evaluate plant-defects picture docs wheel test-wheel clean clean-all
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -47,6 +47,15 @@ test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the n
 
 test-verl: build/verl/.ready ## The tests of verl support, in verl's own environment
 	@OMP_NUM_THREADS=1 build/verl/bin/python -m pytest -q -p no:asyncio -m "slow or not slow" tests/trainers/test_verl.py $(ARGS)
+
+test-engines: build/engines/.ready ## Shared-out weights (FSDP2, DeepSpeed) and weights in 4 bits, on CPUs
+	@OMP_NUM_THREADS=1 build/engines/bin/python -m pytest -q -m slow tests/trainers/test_engines.py $(ARGS)
+
+build/engines/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv --clear build/engines
+	@$(call install_torch,$(call pip,build/engines/bin))
+	@$(call pip,build/engines/bin) --editable '.[train]' bitsandbytes deepspeed hypothesis pytest pytest-socket pytest-timeout pyyaml
+	@touch $@
 
 # verl's pins exclude those of .venv. A CPU is enough, so that torch is the CPU build where its index can be reached.
 build/verl/.ready: pyproject.toml

@@ -55,9 +55,38 @@ def test_a_checkpoint_that_a_disk_has_cut_since_is_passed_over(tmp_path: Path, n
     assert last_complete_checkpoint(tmp_path) == whole
 
 
+@pytest.mark.parametrize(
+    "name", ["global_step10/zero_pp_rank_1_mp_rank_00_optim_states.pt", "optimizer.bin", "optimizer_0/.metadata"]
+)
+def test_the_parts_of_fsdp_and_deepspeed_count(tmp_path: Path, name: str) -> None:
+    whole = checkpoint(tmp_path, 9, '{"global_step": 9}')
+    damaged = checkpoint(tmp_path, 10, '{"global_step": 10}')
+    for folder in ("global_step10", "optimizer_0"):
+        (damaged / folder).mkdir()
+    for archive in ("global_step10/zero_pp_rank_1_mp_rank_00_optim_states.pt", "optimizer.bin"):
+        with zipfile.ZipFile(damaged / archive, "w") as opened:
+            opened.writestr("data", "0" * 1000)
+    for piece in ("__0_0.distcp", "__1_0.distcp", ".metadata"):
+        (damaged / "optimizer_0" / piece).write_bytes(b"0" * 100)
+    (damaged / "sentencepiece.bin").write_bytes(b"a tokenizer's, and no archive")
+    assert last_complete_checkpoint(tmp_path) == damaged
+    (damaged / name).unlink() if name.endswith(".metadata") else (damaged / name).write_bytes(b"PK")
+    assert last_complete_checkpoint(tmp_path) == whole
+
+
 def test_no_checkpoint(tmp_path: Path) -> None:
     assert last_complete_checkpoint(tmp_path) is None
     assert last_complete_checkpoint(tmp_path / "absent") is None
+
+
+@pytest.mark.slow
+def test_a_checkpoint_counts_when_every_process_has_written_its_part(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("slow_saving_run.py")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script), str(tmp_path / "run")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, *launch], env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert last_complete_checkpoint(tmp_path / "run") == tmp_path / "run/checkpoint-1"
 
 
 # ------------------------------------------------------------------------------------------------------------- SIGKILL

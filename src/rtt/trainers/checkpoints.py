@@ -1,9 +1,11 @@
 """Checkpoints: which one a killed run can go on from.
 
-Hugging Face's Trainer writes ``checkpoint-N/`` piece by piece and ``trainer_state.json`` last, so a folder without a
-readable one was cut short by whatever ended the run, and the one before it is the last that is whole. Weights and
-states that a disk has cut or emptied since are seen by their own formats: a safetensors file says how long it is, and a
-file of torch's is a zip archive, whose directory stands at its end.
+Hugging Face's Trainer writes ``checkpoint-N/`` piece by piece and ``trainer_state.json`` last (of all processes:
+RTTTrainer waits for them), so a folder without a readable one was cut short by whatever ended the run, and the one
+before it is the last that is whole. Weights and states that a disk has cut or emptied since are seen by their own
+formats: a safetensors file says how long it is, and a file of torch's is a zip archive, whose directory stands at its
+end. FSDP and DeepSpeed write theirs into folders below; what FSDP writes by pieces (``*.distcp``) has a table of
+contents, its last file.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"checkpoint-(\d+)")
+_ARCHIVES = ("*.pt", "*.pth", "optimizer*.bin", "pytorch_model*.bin", "training_args.bin")
 
 
 def last_complete_checkpoint(output_dir: str | Path) -> Path | None:
@@ -40,8 +43,13 @@ def _complete(checkpoint: Path) -> bool:
         return False
     if not isinstance(state, dict) or "global_step" not in state:
         return False
-    archives = [file for pattern in ("*.pt", "*.pth") for file in checkpoint.glob(pattern)]
-    return all(map(zipfile.is_zipfile, archives)) and all(map(_whole, checkpoint.glob("*.safetensors")))
+    archives = [file for pattern in _ARCHIVES for file in checkpoint.rglob(pattern)]
+    in_pieces = {piece.parent for piece in checkpoint.rglob("*.distcp")}
+    return (
+        all(map(zipfile.is_zipfile, archives))
+        and all(map(_whole, checkpoint.rglob("*.safetensors")))
+        and all((folder / ".metadata").is_file() for folder in in_pieces)
+    )
 
 
 def _whole(file: Path) -> bool:

@@ -686,6 +686,11 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
             if self._same_discriminator is not None:
                 self._same_discriminator.resumed_from(Path(checkpoint))
 
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        # The last that every process writes. trainer_state.json, which comes next, is to say that all of them have.
+        self.accelerator.wait_for_everyone()
+
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()  # the columns that remove_unused_columns leaves
         columns = self._signature_columns or []
