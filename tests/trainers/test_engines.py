@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
 from trainers.conftest import task
@@ -27,7 +28,8 @@ SCRIPT = Path(__file__).with_name("sharded_run.py")
 
 QLORA = ROOT / "examples/cluster/qlora.yaml"
 
-deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
+HAS_DEEPSPEED = importlib.util.find_spec("deepspeed") is not None
+deepspeed = pytest.mark.skipif(not HAS_DEEPSPEED, reason="deepspeed is not installed")
 ENGINES = ["fsdp2", pytest.param("zero2", marks=deepspeed), pytest.param("zero3", marks=deepspeed)]
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,37 @@ def test_shared_out_weights_are_trained_as_whole_ones_and_a_run_goes_on(
     same(run, whole)
 
 
+@pytest.fixture(scope="module")
+def reference(config: Path) -> Path:
+    """A model whose expectations are strong enough to differ with the prompt; no training makes the tiny one's so."""
+    network, tokenizer = tiny_model(seed=1)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.mul_(8)
+    network.save_pretrained(config.parent / "reference")
+    tokenizer.save_pretrained(config.parent / "reference")
+    return config.parent / "reference"
+
+
+@pytest.mark.parametrize("relevance", ["discriminator", "contrast"])
+def test_a_relevance_model_is_whole_in_every_process(
+    config: Path, discriminator_folder: Path, reference: Path, tmp_path: Path, relevance: str
+) -> None:
+    model = {"discriminator": discriminator_folder, "contrast": reference}[relevance]
+    options = ("--max_steps", "1", "--save_strategy", "no", "--relevance", relevance, "--relevance_model", str(model))
+    found = {}
+    for engine in ("ddp", "fsdp2", *(["zero3"] if HAS_DEEPSPEED else [])):
+        done = train(config, engine, tmp_path / engine, *options)
+        assert done.returncode == 0, done.stderr[-3000:]
+        found[engine] = records(tmp_path / engine)
+    for engine, shared in found.items():
+        for ours, theirs in zip(shared, found["ddp"], strict=True):
+            assert ours.response.text == theirs.response.text, engine
+            np.testing.assert_allclose(ours.relevance, theirs.relevance, atol=1e-6, err_msg=engine)
+    for process in (found["ddp"][:4], found["ddp"][4:]):
+        assert np.ptp([value for record in process for row in record.relevance for value in row]) > 1e-3
+
+
 def test_contrast_needs_the_whole_policy(config: Path, tmp_path: Path) -> None:
     done = train(config, "fsdp2", tmp_path / "run", "--max_steps", "1", "--relevance", "contrast")
     assert done.returncode != 0
@@ -142,7 +175,6 @@ def test_contrast_needs_the_whole_policy(config: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_an_adapter_learns_beside_weights_of_4_bits(config: Path, tmp_path: Path) -> None:
-    import torch
     from bitsandbytes.nn import Linear4bit
 
     here = yaml.safe_load(config.read_text("utf-8"))  # the shipped configuration but for what a test can do in seconds

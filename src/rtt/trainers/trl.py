@@ -75,6 +75,7 @@ from rtt.trainers.settings import (
     rubric_rewards,
     told_judge_failure,
 )
+from rtt.trainers.sharding import whole_models
 from rtt.trainers.spread import SpreadJudge
 from rtt.verdicts import Outcome, Verdict, credited
 from rtt.verifiers import UNUSABLE, verify_batch
@@ -599,7 +600,8 @@ class RTTTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no type informat
         self._same_discriminator: _SameDiscriminator | None = None
         self._relevance = relevance
         if relevance is None and args.token_weight > 0:
-            with torch.random.fork_rng(devices=[]):  # loading a model may draw; what the policy samples must not change
+            # Loading a model may draw; what the policy samples must not change.
+            with torch.random.fork_rng(devices=[]), whole_models():
                 self._relevance = self._relevance_source()
         if args.token_weight == 0:  # GRPO, or GDPO: the model card must not say otherwise
             self._name, self._paper = super()._name, super()._paper
