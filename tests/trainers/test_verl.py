@@ -1,6 +1,6 @@
 """RTT inside the real verl, on a CPU: plugin, settings, data, reward manager, and the advantages through TransferQueue.
 
-verl needs an environment of its own: ``make test-verl``.
+verl needs an environment of its own: ``make test-verl``. Whole training steps are in test_verl_steps.py.
 """
 
 from __future__ import annotations
