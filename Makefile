@@ -46,7 +46,7 @@ test-matrix: $(READY) ## The trainers' tests with the oldest, a middle and the n
 	@TORCH_CPU_INDEX=$(TORCH_CPU_INDEX) $(BIN)/python tools/test_matrix.py $(ARGS)
 
 test-verl: build/verl/.ready ## The tests of verl support, in verl's own environment
-	@OMP_NUM_THREADS=1 build/verl/bin/python -m pytest -q -p no:asyncio -m "slow or not slow" tests/trainers/test_verl.py $(ARGS)
+	@OMP_NUM_THREADS=1 build/verl/bin/python -m pytest -q -p no:asyncio -m "slow or not slow" tests/trainers/test_verl.py tests/trainers/test_verl_steps.py $(ARGS)
 
 test-engines: build/engines/.ready ## Shared-out weights (FSDP2, DeepSpeed) and weights in 4 bits, on CPUs
 	@OMP_NUM_THREADS=1 build/engines/bin/python -m pytest -q -m slow tests/trainers/test_engines.py $(ARGS)

@@ -43,7 +43,7 @@ NOT_RUN = {
     "pip install": "installs packages; `make test-wheel` installs the package into an empty environment",
     "torchrun": "starts processes; tests/trainers/test_cluster.py runs such a command",
     "lm_eval": "needs models and data of the hub; tests/benchmarks/test_general.py runs it on a tiny model",
-    "python -m verl": "needs verl's own environment and GPUs; `make test-verl` runs the adapter's tests",
+    "python -m verl": "needs verl's own environment and GPUs; `make test-verl` runs it on a CPU with stand-ins",
     "python -c from verl": "needs verl's own environment; `make test-verl` looks the trainer up there",
     "rtt export": "needs pyarrow alone, but its tasks are the user's; tests/cli/test_export.py runs it",
     "python -m experiments.small_world": "takes hours; tests/experiments/test_small_world.py runs tiny worlds",

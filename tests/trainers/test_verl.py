@@ -1,6 +1,6 @@
 """RTT inside the real verl, on a CPU: plugin, settings, data, reward manager, and the advantages through TransferQueue.
 
-verl needs an environment of its own: ``make test-verl``.
+verl needs an environment of its own: ``make test-verl``. Whole training steps are in test_verl_steps.py.
 """
 
 from __future__ import annotations
@@ -491,6 +491,25 @@ def test_a_response_without_reward_moves_no_other(queue: None) -> None:
     assert [own.tolist() for own in rewarded] == [own.tolist() for own in alone]
     (without,) = [own for own, row in zip(together, rows, strict=True) if row[1].reward is None]
     assert not without.any()
+
+
+@pytest.mark.parametrize("weight", [0, 0.5])
+def test_the_only_response_with_a_reward_has_nothing_to_be_compared_with(queue: None, weight: float) -> None:
+    """verl's advantage of a response alone in its group is its score, here 1 and as good as any."""
+    known, unknown = (Verdict("c", Outcome(outcome), "rule:x") for outcome in (1, 0))
+    ones = np.ones((1, 4), dtype=np.float32)
+    without = ("uid0", Payload("t", (unknown,), (1.0,), ones, None), [1] * 4)
+    compared = [
+        ("uid1", Payload("u", (Verdict("c", Outcome(outcome), "rule:x"),), (1.0,), ones, reward), [1] * 4)
+        for outcome, reward in ((1, 1.0), (-1, 0.0))
+    ]
+    rows = [without, ("uid0", Payload("t", (known,), (1.0,), ones, 1.0), [1] * 4), without, *compared]
+    found, metrics = advantages(rows, f"+rtt.token_weight={weight}", padding=1)
+    expected = weight * reference.PARTITIONS["criterion_group"](batch_of(rows))
+    expected += np.array([0, 0, 0, 1, -1])[:, None] * (0.5 / (np.std([1, 0], ddof=1) + 1e-6))
+    for own, wanted in zip(found, expected, strict=False):
+        np.testing.assert_allclose(own.numpy(), wanted, rtol=1e-5, atol=1e-5)
+    assert metrics["rtt/groups_without_response_signal"] == 1 / 2
 
 
 def test_gdpo_takes_the_place_of_verls_advantages(queue: None) -> None:

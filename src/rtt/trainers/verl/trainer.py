@@ -56,14 +56,16 @@ class RTTTrainer(PPOTrainerSync):  # type: ignore[misc]  # verl has no type info
         data = transfer_queue.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         response_mask = data["response_mask"]
         rows = credit_batch(payloads, uids, response_mask)
+        left_alone = _left_alone(payloads, rows.group)
         response_advantages = _of_responses(data["advantages"].to_padded_tensor(0.0), rows.mask)
+        response_advantages = response_advantages.masked_fill(left_alone, 0.0)
         if self.settings.response_advantage == "gdpo":
             weighted = self.settings.reward == "weighted"
             response_advantages = credit.gdpo(rows, weighted=weighted).to(response_advantages)
         token_advantages = self._token_advantages(rows, data["responses"])
         weight = self.settings.token_weight
         metrics.update(credit_metrics(payloads, rows, response_advantages, token_advantages, weight))
-        if weight == 0 and self.settings.response_advantage == "grpo":
+        if weight == 0 and self.settings.response_advantage == "grpo" and not left_alone.any():
             return batch
         advantages = credit.combine(response_advantages, token_advantages, rows.mask, weight, how=self.settings.combine)
         transfer_queue.kv_batch_put(
@@ -160,6 +162,23 @@ def credit_batch(payloads: Sequence[Payload | None], uids: Sequence[str], respon
 def _of_responses(advantages: Tensor, mask: Tensor) -> Tensor:
     """The advantage of each response, [B], which GRPO gives to all of its own tokens."""
     return advantages.gather(1, mask.int().argmax(dim=1, keepdim=True)).squeeze(1)
+
+
+def _left_alone(payloads: Sequence[Payload | None], group: Tensor) -> Tensor:
+    """Which responses are the only ones with a reward among several to their prompt, bool [B].
+
+    The others were set apart, and verl's advantage of a response alone in its group is its score; there is nothing that
+    it could be compared with, so that it has none.
+
+    Args:
+        payloads: [B].
+        group: [B].
+    """
+    answered = torch.tensor([one is not None for one in payloads])
+    rewarded = torch.tensor([one is not None and one.reward is not None for one in payloads])
+    same = group.unsqueeze(0) == group.unsqueeze(1)  # (B, B)
+    alone = (same & rewarded).sum(1) == 1
+    return rewarded & alone & ((same & answered).sum(1) > 1)
 
 
 def credit_metrics(
