@@ -111,7 +111,7 @@ class DiscriminatorConfig(TrainingArguments):  # type: ignore[misc]  # transform
         default=0,
         metadata={"help": "Rank of LoRA adapters on the backbone, merged at the end; 0: none."},
     )
-    learning_rate: float = field(default=2e-4, metadata={"help": "Learning rate of the backbone."})
+    learning_rate: float = field(default=1e-4, metadata={"help": "Learning rate of the backbone."})
     per_device_train_batch_size: int = field(
         default=4, metadata={"help": "Rows read at once: responses (joint) or pairs."}
     )
