@@ -11,9 +11,10 @@ import torch
 from transformers import AutoTokenizer
 
 from rtt.demo.discriminator import tiny_backbone
+from rtt.demo.models import tiny_model
 from rtt.relevance.discriminator.inputs import Template
 from rtt.relevance.discriminator.model import Discriminator, DiscriminatorSettings, build_network
-from rtt.rubrics import Criterion, Message, Rubric, Rule, Task
+from rtt.rubrics import Criterion, Message, Rubric, Rule, Task, write_tasks
 
 if TYPE_CHECKING:
     from rtt.trainers.trl import RTTConfig
@@ -32,6 +33,14 @@ def task(number: int) -> Task:
     )
     prompt = (Message(role="user", content=f"Write line {number}."),)
     return Task(id=f"task-{number}", prompt=prompt, rubric=Rubric(criteria=criteria))
+
+
+def written(folder: Path, tasks: list[Task]) -> dict[str, str]:
+    """The tiny model and the tasks as files in a folder, and the options of ``rtt train`` that name them."""
+    for part in tiny_model():
+        part.save_pretrained(folder / "model")
+    write_tasks(folder / "tasks.jsonl", tasks)
+    return {"model_name_or_path": str(folder / "model"), "tasks": str(folder / "tasks.jsonl")}
 
 
 @pytest.fixture

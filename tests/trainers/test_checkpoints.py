@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.numpy import save_file
+from trainers.conftest import written
 
-from rtt.demo.models import tiny_model
-from rtt.rubrics import Task, write_tasks
+from rtt.rubrics import Task
 from rtt.trainers.checkpoints import last_complete_checkpoint
 
 
@@ -93,13 +93,8 @@ def test_a_checkpoint_counts_when_every_process_has_written_its_part(tmp_path: P
 
 
 def write_config(folder: Path, tasks: list[Task], **changes: Any) -> Path:
-    model, tokenizer = tiny_model()
-    model.save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
-    write_tasks(folder / "tasks.jsonl", tasks)
     config = {
-        "model_name_or_path": str(folder / "model"),
-        "tasks": str(folder / "tasks.jsonl"),
+        **written(folder, tasks),
         "per_device_train_batch_size": 8,
         "num_generations": 4,
         "max_completion_length": 12,

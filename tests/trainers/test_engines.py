@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from safetensors.numpy import load_file
-from trainers.conftest import task
+from trainers.conftest import task, written
 
 from rtt.cli.train import build_trainer, parse
 from rtt.demo.models import tiny_model
@@ -42,14 +42,8 @@ pytestmark = pytest.mark.slow
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration of two groups a step, one a process, with a tiny model."""
     folder = tmp_path_factory.mktemp("sharded")
-    network, tokenizer = tiny_model()
-    network.save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
-    lines = [task(number).to_json() for number in range(4)]
-    (folder / "tasks.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     settings = {
-        "model_name_or_path": str(folder / "model"),
-        "tasks": str(folder / "tasks.jsonl"),
+        **written(folder, [task(number) for number in range(4)]),
         "num_generations": 4,
         "per_device_train_batch_size": 4,
         "max_completion_length": 12,
